@@ -1,0 +1,93 @@
+//! The control API between a daemon and whoever drives it.
+//!
+//! HTTP/1.1 and JSON over the daemon's unix socket. The same types are the daemon's answers,
+//! `cococtl --json` and what the tests read. Fields are only ever added; every answer carries
+//! [`VERSION`]. Times are milliseconds of Unix time (`_ms`), durations say their unit in the name.
+//!
+//! | request | body | answer |
+//! | --- | --- | --- |
+//! | `GET /v1/status` | | [`Status`] |
+//! | `GET /v1/networks` | | [`Networks`] |
+//! | `GET /v1/networks/{name}` | | [`Network`] |
+//! | `POST /v1/networks` | [`CreateNetwork`] | [`Network`] |
+//! | `POST /v1/join` | [`JoinNetwork`] | [`Network`] |
+//! | `DELETE /v1/networks/{name}?forget=BOOL` | | [`Done`] |
+//! | `POST /v1/networks/{name}/invites` | [`CreateInvite`] | [`Invited`] |
+//! | `GET /v1/networks/{name}/members` | | [`Members`] |
+//! | `DELETE /v1/networks/{name}/nodes/{node}` | | [`Done`] |
+//! | `GET /v1/tunnels` | | [`Tunnels`] |
+//! | `POST /v1/expose` | [`Expose`] | [`Tunnel`] |
+//! | `POST /v1/open` | [`Open`] | [`Tunnel`] |
+//! | `DELETE /v1/tunnels/{id-or-resource}?network=NAME` | | [`Done`] |
+//! | `POST /v1/ping` | [`Ping`] | [`Pong`] |
+//! | `GET /v1/events` | | server-sent [`Event`]s |
+//!
+//! Anything else than 2xx carries a [`Failure`].
+
+mod error;
+mod network;
+pub mod paths;
+mod tunnel;
+
+use serde::{Deserialize, Serialize};
+
+pub use error::{ErrorKind, Failure, FailureBody};
+pub use network::{
+    CreateInvite, CreateNetwork, InvitePurpose, Invited, JoinNetwork, LedgerStatus, ManagerLink,
+    ManagerStatus, Member, MemberNode, Members, Network, Networks, Peer, PeerLink, ResourceLine, SelfNode,
+};
+pub use tunnel::{Direction, Expose, OPEN_TIMEOUT_S, Open, Ping, Pong, Tunnel, TunnelState, Tunnels};
+
+/// The version of these types: in every answer, raised only for a change that is not an addition.
+pub const VERSION: u32 = 1;
+
+/// Longest request body, in bytes.
+pub const BODY_MAX: usize = 64 * 1024;
+
+/// `GET /v1/status`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// [`VERSION`].
+    pub version: u32,
+    /// The daemon's name.
+    pub app: String,
+    /// The daemon's program version.
+    pub program: String,
+    /// Its process.
+    pub pid: u32,
+    /// When it started.
+    pub started_ms: u64,
+    /// Where its state is.
+    pub state_dir: String,
+    /// The networks it has joined, by name.
+    pub networks: Vec<Network>,
+    /// What it exposes and what it has opened.
+    pub tunnels: Vec<Tunnel>,
+    /// What it refused or dropped since it started, by name.
+    pub counters: std::collections::BTreeMap<String, u64>,
+}
+
+/// An answer that only says "done".
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    /// [`VERSION`].
+    pub version: u32,
+    /// What was done, for people.
+    pub message: String,
+}
+
+/// One line of the event stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// [`VERSION`].
+    pub version: u32,
+    /// When.
+    pub time_ms: u64,
+    /// In which network, where it is about one.
+    pub network: Option<String>,
+    /// A word: `manager-online`, `manager-offline`, `peer-connected`, `peer-lost`, `entry`,
+    /// `tunnel`, `refused`, `alarm`.
+    pub kind: String,
+    /// For people.
+    pub message: String,
+}

@@ -1,0 +1,192 @@
+//! Appending: the checks that hold for every entry, whatever it says.
+
+use super::entry::{Draft, Entry};
+use super::op::{Op, join_message};
+use super::state::{JOIN_DOMAIN, State, Violation};
+use crate::cbor::CborError;
+use crate::id::{Hash, NetworkId};
+use crate::invite::Invitation;
+use crate::key::NodeKeys;
+use crate::name::Name;
+
+/// A verified ledger up to its head. Holds the state, not the entries: whoever keeps those keeps their
+/// bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ledger {
+    state: State,
+    head: Hash,
+    seq: u64,
+    time: u64,
+}
+
+/// Why an entry or a draft was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Reject {
+    /// Of another network.
+    #[error("the entry belongs to another network")]
+    Network,
+    /// On top of another entry than the head.
+    #[error("the entry does not follow the head")]
+    Parent,
+    /// The stamp's number is not the next.
+    #[error("the entry is numbered {found} where {expected} comes next")]
+    Sequence {
+        /// What comes next.
+        expected: u64,
+        /// What the stamp says.
+        found: u64,
+    },
+    /// The stamp is older than the one before.
+    #[error("the entry is stamped before its parent")]
+    Time,
+    /// The author has not signed it.
+    #[error("the author's signature does not hold")]
+    Author,
+    /// No manager of the network has stamped it.
+    #[error("the stamp is not by a manager of this network")]
+    Stamp,
+    /// The op's bytes are missing or are not the ones that were signed.
+    #[error("the op is missing or is not the one that was signed")]
+    Op,
+    /// The op's bytes are not an op.
+    #[error("the op is malformed: {0}")]
+    Malformed(#[from] CborError),
+    /// Written by a later version, and it matters.
+    #[error("the ledger holds op {0}, which this version does not know: update coco")]
+    UpdateNeeded(u16),
+    /// Not allowed to its author.
+    #[error(transparent)]
+    Violation(#[from] Violation),
+}
+
+impl Ledger {
+    /// The ledger that a genesis entry begins.
+    pub fn begin(entry: &Entry) -> Result<Self, Reject> {
+        let ledger = Self::founded_by(&entry.draft)?;
+        if entry.stamp.seq != 0 {
+            return Err(Reject::Sequence { expected: 0, found: entry.stamp.seq });
+        }
+        ledger.verify_stamp(entry)?;
+        Ok(Self { time: entry.stamp.time, ..ledger })
+    }
+
+    /// What [`Ledger::begin`] checks before there is a stamp; the time is still zero.
+    pub fn founded_by(draft: &Draft) -> Result<Self, Reject> {
+        if draft.header.network != NetworkId(Hash::ZERO) {
+            return Err(Reject::Network);
+        }
+        if draft.header.prev != Hash::ZERO {
+            return Err(Reject::Parent);
+        }
+        let Op::Genesis(genesis) = open(draft)? else { return Err(Violation::Genesis.into()) };
+        if genesis.owner.node != draft.header.author {
+            return Err(Violation::Proof.into());
+        }
+        let head = draft.hash();
+        let state = State::begin(NetworkId(head), &genesis)?;
+        Ok(Self { state, head, seq: 0, time: 0 })
+    }
+
+    /// The state at the head.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The hash of the newest entry.
+    pub fn head(&self) -> Hash {
+        self.head
+    }
+
+    /// The number of the newest entry.
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// The time of the newest entry, in milliseconds of Unix time.
+    pub fn time(&self) -> u64 {
+        self.time
+    }
+
+    /// `op` by `keys` on top of the head.
+    pub fn draft(&self, keys: &NodeKeys, op: &Op) -> Draft {
+        Draft::new(keys, self.state.network(), self.head, op)
+    }
+
+    /// Whether `draft` could be stamped next at `time`: what the manager asks before it stamps, with the
+    /// same answer every member will come to.
+    pub fn admit(&self, draft: &Draft, time: u64) -> Result<(), Reject> {
+        self.check(draft, time).map(|_| ())
+    }
+
+    /// Take the next entry, or leave the ledger as it was.
+    pub fn append(&mut self, entry: &Entry) -> Result<(), Reject> {
+        let expected = self.seq + 1;
+        if entry.stamp.seq != expected {
+            return Err(Reject::Sequence { expected, found: entry.stamp.seq });
+        }
+        self.verify_stamp(entry)?;
+        let op = self.check(&entry.draft, entry.stamp.time)?;
+        self.state.apply(entry.draft.header.author, expected, op);
+        self.head = entry.hash();
+        self.seq = expected;
+        self.time = entry.stamp.time;
+        Ok(())
+    }
+
+    fn verify_stamp(&self, entry: &Entry) -> Result<(), Reject> {
+        if !self.state.managers().iter().any(|manager| manager.stamp == entry.stamp.manager) {
+            return Err(Reject::Stamp);
+        }
+        entry.verify_stamp().map_err(|_| Reject::Stamp)
+    }
+
+    fn check(&self, draft: &Draft, time: u64) -> Result<Op, Reject> {
+        if draft.header.network != self.state.network() {
+            return Err(Reject::Network);
+        }
+        if draft.header.prev != self.head {
+            return Err(Reject::Parent);
+        }
+        if time < self.time {
+            return Err(Reject::Time);
+        }
+        let op = open(draft)?;
+        if let Op::Unknown { code, critical: true, .. } = op {
+            return Err(Reject::UpdateNeeded(code));
+        }
+        self.state.validate(draft.header.author, time, &op)?;
+        Ok(op)
+    }
+}
+
+/// The draft by which the holder of `keys` joins with `invitation` on top of `prev`.
+pub(crate) fn join_draft(keys: &NodeKeys, invitation: &Invitation, prev: Hash, name: &Name) -> Draft {
+    let record = keys.record();
+    let proof = invitation.secret.sign(JOIN_DOMAIN, &join_message(invitation.network, &record, name));
+    let join = super::op::Join { invite: invitation.secret.key(), record, name: name.clone(), proof };
+    Draft::new(keys, invitation.network, prev, &Op::Join(join))
+}
+
+/// The op of a draft whose author and bytes hold together.
+fn open(draft: &Draft) -> Result<Op, Reject> {
+    draft.verify_author().map_err(|_| Reject::Author)?;
+    let bytes = draft.op.as_ref().filter(|_| draft.op_matches()).ok_or(Reject::Op)?;
+    Ok(Op::from_bytes(bytes)?)
+}
+
+impl Reject {
+    /// The word that stands for it on the wire and in `--json`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Network => "wrong-network",
+            Self::Parent => "wrong-parent",
+            Self::Sequence { .. } => "wrong-sequence",
+            Self::Time => "time-went-back",
+            Self::Author => "bad-author-signature",
+            Self::Stamp => "bad-stamp",
+            Self::Op | Self::Malformed(_) => "malformed",
+            Self::UpdateNeeded(_) => "update-needed",
+            Self::Violation(violation) => violation.code(),
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! The ledger: the network's membership and resources as a chain of signed entries.
+//!
+//! An author drafts an [`Op`] on top of the head it knows ([`Ledger::draft`]). The manager checks the
+//! draft as every member will ([`Ledger::admit`]) and stamps it with a sequence number and a time
+//! ([`stamp`]). Members append the entry ([`Ledger::append`]): it must name the network and the
+//! parent, follow in sequence, not go back in time, be signed by its author and stamped by a manager
+//! the network names, and its op must be allowed to its author by the [`State`] at the parent.
+//! Nothing else changes the state, so every member that has the same head has the same state.
+//!
+//! An entry's hash covers the *hash* of its op. A body can be left out for a reader who may not see it
+//! without breaking the chain.
+
+mod chain;
+mod entry;
+mod op;
+mod state;
+
+pub(crate) use chain::join_draft;
+pub use chain::{Ledger, Reject};
+pub use entry::{Draft, ENTRY_MAX, Entry, Header, Stamp, stamp};
+pub use op::{
+    Code, Genesis, Invite, Join, MANAGERS_MAX, NetworkKind, Op, Publish, Purpose, RemoveNode, Withdraw,
+    join_message,
+};
+pub use state::{
+    InviteState, LEDGER_INVITES_MAX, LEDGER_NODES_MAX, NODE_RESOURCES_MAX, Node, NodeKind, Resource,
+    Standing, State, User, Violation,
+};

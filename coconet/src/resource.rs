@@ -1,0 +1,144 @@
+//! What a device offers: a kind, and attributes that help whoever opens it.
+
+use core::fmt;
+use core::str::FromStr;
+use std::collections::BTreeMap;
+
+use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+
+use crate::name::Name;
+
+/// Most attributes of one resource.
+pub const ATTRIBUTES_MAX: usize = 16;
+
+/// Longest attribute value, in bytes.
+pub const ATTRIBUTE_MAX: usize = 1024;
+
+/// The attribute that holds the path and query of an `http` or `rtsp` resource.
+pub const PATH: &str = "path";
+
+/// The protocol a resource speaks.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize,
+)]
+#[cbor(index_only)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// An opaque byte stream, over TCP or a unix socket at the exporter.
+    #[n(0)]
+    Tcp,
+    /// Datagrams.
+    #[n(1)]
+    Udp,
+    /// HTTP/1.1.
+    #[n(2)]
+    Http,
+    /// RTSP with its media.
+    #[n(3)]
+    Rtsp,
+    /// MQTT 3.1.1 or 5.
+    #[n(4)]
+    Mqtt,
+}
+
+/// Attributes by name, checked.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Serialize)]
+#[cbor(transparent)]
+#[serde(transparent)]
+pub struct Attributes(#[n(0)] BTreeMap<Name, String>);
+
+/// Why attributes were refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AttributeError {
+    /// More than [`ATTRIBUTES_MAX`].
+    #[error("more than 16 attributes")]
+    TooMany,
+    /// A value longer than [`ATTRIBUTE_MAX`], or with a control character.
+    #[error("an attribute is longer than 1024 bytes or holds control characters")]
+    Value,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Tcp, Self::Udp, Self::Http, Self::Rtsp, Self::Mqtt];
+
+    /// The word, which is also the URL scheme.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Http => "http",
+            Self::Rtsp => "rtsp",
+            Self::Mqtt => "mqtt",
+        }
+    }
+
+    /// The port its URLs may leave out, where the protocol has one.
+    pub fn default_port(self) -> Option<u16> {
+        match self {
+            Self::Http => Some(80),
+            Self::Rtsp => Some(554),
+            Self::Mqtt => Some(1883),
+            Self::Tcp | Self::Udp => None,
+        }
+    }
+
+    /// What can be done with a resource of this kind; a grant names some of these.
+    pub fn capabilities(self) -> &'static [&'static str] {
+        match self {
+            Self::Tcp => &["connect"],
+            Self::Udp => &["exchange"],
+            Self::Http => &["read", "write"],
+            Self::Rtsp => &["play", "record", "talk"],
+            Self::Mqtt => &["publish", "subscribe"],
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Kind {
+    type Err = KindError;
+
+    fn from_str(text: &str) -> Result<Self, KindError> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or(KindError)
+    }
+}
+
+/// A word that is no kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a resource is tcp, udp, http, rtsp or mqtt")]
+pub struct KindError;
+
+impl Attributes {
+    /// Checked attributes.
+    pub fn new(map: BTreeMap<Name, String>) -> Result<Self, AttributeError> {
+        if map.len() > ATTRIBUTES_MAX {
+            return Err(AttributeError::TooMany);
+        }
+        let fits = |value: &String| value.len() <= ATTRIBUTE_MAX && !value.chars().any(char::is_control);
+        if map.values().all(fits) { Ok(Self(map)) } else { Err(AttributeError::Value) }
+    }
+
+    /// The value of one.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, _)| key.as_str() == name).map(|(_, value)| value.as_str())
+    }
+
+    /// All of them, by name.
+    pub fn map(&self) -> &BTreeMap<Name, String> {
+        &self.0
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Attributes {
+    fn decode(d: &mut minicbor::Decoder<'b>, ctx: &mut C) -> Result<Self, minicbor::decode::Error> {
+        let map = BTreeMap::<Name, String>::decode(d, ctx)?;
+        Self::new(map).map_err(|_| minicbor::decode::Error::message("attributes out of bounds"))
+    }
+}

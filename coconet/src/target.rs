@@ -1,0 +1,200 @@
+//! What `tunnel expose` points at: a URL at the exporter, which nobody else ever sees whole.
+//!
+//! The path and query of an `http` or `rtsp` URL are published with the resource, so that whoever opens
+//! it gets a URL to paste. Host and port stay at the exporter. A login in the URL is taken off and
+//! reported: it would otherwise be published.
+
+use core::fmt;
+use core::str::FromStr;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::manager_addr::{Host, split_location};
+use crate::resource::{ATTRIBUTE_MAX, Kind};
+
+/// Longest target URL, in bytes.
+pub const TARGET_MAX: usize = 2048;
+
+/// A parsed target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The protocol.
+    pub kind: Kind,
+    /// Where to connect.
+    pub place: Place,
+    /// Path and query, with the leading slash, for `http` and `rtsp`; otherwise empty.
+    pub path: String,
+    /// Whether the URL held a login, which is not kept.
+    pub had_login: bool,
+}
+
+/// Where a target is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A host and port, resolved at each connection.
+    Net {
+        /// Name or address.
+        host: Host,
+        /// Port.
+        port: u16,
+    },
+    /// A unix stream socket.
+    Unix(PathBuf),
+}
+
+/// Why a URL is no target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TargetError {
+    /// No `scheme://`, or one we do not know.
+    #[error("a target looks like tcp://HOST:PORT, udp://, http://, rtsp://, mqtt:// or unix:///PATH")]
+    Scheme,
+    /// The scheme is one that must stay opaque.
+    #[error("{0}:// is encrypted end to end and cannot be parsed: expose it as tcp://HOST:PORT")]
+    Opaque(&'static str),
+    /// No host, or not one.
+    #[error("the URL needs a host name or address")]
+    Host,
+    /// No port where the protocol has no default.
+    #[error("the URL needs a port from 1 to 65535")]
+    Port,
+    /// A path where there can be none.
+    #[error("a tcp, udp or mqtt URL has no path")]
+    Path,
+    /// Too long, or with control characters or spaces.
+    #[error("the URL is too long or holds spaces or control characters")]
+    Text,
+}
+
+impl FromStr for Target {
+    type Err = TargetError;
+
+    fn from_str(text: &str) -> Result<Self, TargetError> {
+        if text.len() > TARGET_MAX || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+            return Err(TargetError::Text);
+        }
+        let (scheme, rest) = text.split_once("://").ok_or(TargetError::Scheme)?;
+        if scheme.eq_ignore_ascii_case("unix") {
+            let absolute = rest.starts_with('/') && rest.len() > 1;
+            let place = Place::Unix(PathBuf::from(rest));
+            let target = Self { kind: Kind::Tcp, place, path: String::new(), had_login: false };
+            return if absolute { Ok(target) } else { Err(TargetError::Host) };
+        }
+        let kind = kind_of(scheme)?;
+        let (authority, path) = match rest.find(['/', '?', '#']) {
+            Some(at) => rest.split_at(at),
+            None => (rest, ""),
+        };
+        let (login, location) = match authority.rsplit_once('@') {
+            Some((_, location)) => (true, location),
+            None => (false, authority),
+        };
+        let (host, port) = host_and_port(kind, location)?;
+        Ok(Self { kind, place: Place::Net { host, port }, path: path_of(kind, path)?, had_login: login })
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Place::Unix(path) => write!(f, "unix://{}", path.display()),
+            Place::Net { host, port } if host.as_str().contains(':') => {
+                write!(f, "{}://[{}]:{port}{}", self.kind, host.as_str(), self.path)
+            }
+            Place::Net { host, port } => write!(f, "{}://{}:{port}{}", self.kind, host.as_str(), self.path),
+        }
+    }
+}
+
+/// The URL a local application uses for a resource of `kind` that listens at `listen`.
+pub fn local_url(kind: Kind, listen: SocketAddr, path: &str) -> String {
+    format!("{kind}://{listen}{path}")
+}
+
+fn kind_of(scheme: &str) -> Result<Kind, TargetError> {
+    match scheme.to_ascii_lowercase().as_str() {
+        "https" => Err(TargetError::Opaque("https")),
+        "rtsps" => Err(TargetError::Opaque("rtsps")),
+        "mqtts" => Err(TargetError::Opaque("mqtts")),
+        other => other.parse().map_err(|_| TargetError::Scheme),
+    }
+}
+
+fn host_and_port(kind: Kind, location: &str) -> Result<(Host, u16), TargetError> {
+    if location.is_empty() || location.starts_with(':') {
+        return Err(TargetError::Host);
+    }
+    let bracketed = location.starts_with('[');
+    let has_port = if bracketed { location.contains("]:") } else { location.contains(':') };
+    if has_port {
+        let port = location.rsplit_once(':').map(|(_, port)| port).unwrap_or_default();
+        if port.parse::<u16>().ok().filter(|port| *port != 0).is_none() {
+            return Err(TargetError::Port);
+        }
+        return split_location(location).map_err(|_| TargetError::Host);
+    }
+    let port = kind.default_port().ok_or(TargetError::Port)?;
+    split_location(&format!("{location}:{port}")).map_err(|_| TargetError::Host)
+}
+
+fn path_of(kind: Kind, path: &str) -> Result<String, TargetError> {
+    match kind {
+        Kind::Http | Kind::Rtsp => {
+            let path = path.split('#').next().unwrap_or_default();
+            if path.len() > ATTRIBUTE_MAX {
+                return Err(TargetError::Text);
+            }
+            Ok(if path.is_empty() || path.starts_with('/') { path.to_owned() } else { format!("/{path}") })
+        }
+        Kind::Tcp | Kind::Udp | Kind::Mqtt if matches!(path, "" | "/") => Ok(String::new()),
+        Kind::Tcp | Kind::Udp | Kind::Mqtt => Err(TargetError::Path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use super::*;
+
+    #[test]
+    fn urls_of_every_kind_parse_and_print() {
+        for (text, printed) in [
+            ("tcp://127.0.0.1:22", "tcp://127.0.0.1:22"),
+            ("udp://[::1]:53", "udp://[::1]:53"),
+            ("http://nas.local", "http://nas.local:80"),
+            ("http://nas:8080/a?b=c#d", "http://nas:8080/a?b=c"),
+            ("rtsp://192.168.1.20/stream1", "rtsp://192.168.1.20:554/stream1"),
+            ("RTSP://cam?x=1", "rtsp://cam:554/?x=1"),
+            ("mqtt://broker/", "mqtt://broker:1883"),
+            ("unix:///run/x.sock", "unix:///run/x.sock"),
+        ] {
+            assert_eq!(text.parse::<Target>().unwrap().to_string(), printed);
+        }
+    }
+
+    #[test]
+    fn a_login_is_taken_off_and_said() {
+        let target: Target = "rtsp://admin:se@cret@cam/s".parse().unwrap();
+        assert!(target.had_login);
+        assert_eq!(target.to_string(), "rtsp://cam:554/s");
+    }
+
+    #[test]
+    fn each_mistake_has_its_own_reason() {
+        for (text, reason) in [
+            ("cam", TargetError::Scheme),
+            ("gopher://x:1", TargetError::Scheme),
+            ("https://x", TargetError::Opaque("https")),
+            ("tcp://host", TargetError::Port),
+            ("tcp://host:0", TargetError::Port),
+            ("tcp://host:70000", TargetError::Port),
+            ("tcp://:22", TargetError::Host),
+            ("tcp://::1:22", TargetError::Host),
+            ("tcp://h:1/x", TargetError::Path),
+            ("unix://relative", TargetError::Host),
+            ("http://a b/", TargetError::Text),
+            ("http://-x/", TargetError::Host),
+        ] {
+            assert_eq!(text.parse::<Target>(), Err(reason), "{text}");
+        }
+    }
+}
