@@ -1,0 +1,69 @@
+# make        lists what there is to do
+# make demo   watch a camera through a tunnel
+# make test   everything that must hold, from a fresh Debian machine with Rust on it
+
+# How many tests run at once in each test program; empty: as many as there are cores.
+TEST_THREADS ?=
+# Passed on to `cargo test`, `cargo bench` and `make fuzz`: a name to pick some of them.
+ARGS ?=
+# Seconds for each fuzz target.
+TIME ?= 60
+
+SCRIPTS = .ci/run demo/run tests/setup.sh tests/layering.sh tests/fuzz.sh
+
+.PHONY: help setup build release check fmt clippy scripts docs layering test demo bench fuzz clean
+.NOTPARALLEL:
+.DEFAULT_GOAL = help
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+demo: ## watch a camera through a tunnel; ONCE=1 leaves after the proof, COCO_BIN=DIR takes other binaries
+	@tests/setup.sh demo
+	$(if $(COCO_BIN),,cargo build --release --workspace --bins)
+	@demo/run
+
+build: ## the three binaries for development, in target/debug
+	cargo build --workspace --bins
+
+release: ## the three binaries for use, in target/release
+	cargo build --release --workspace --bins
+
+setup: ## install what the tests need (root), or print the command
+	@tests/setup.sh test
+
+check: fmt clippy ## while working: format, lints and unit tests
+	cargo test --workspace --lib --bins $(ARGS)
+
+fmt: ## is everything formatted?
+	cargo fmt --all --check
+
+clippy: ## lints, all targets, warnings refused
+	cargo clippy --workspace --all-targets -- -D warnings
+
+scripts: ## lints for the shell scripts
+	shellcheck $(SCRIPTS)
+
+docs: ## the library documentation, warnings refused
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+layering: ## imports run one way
+	tests/layering.sh
+
+# The binaries are built with the tests, by the same features, so that nothing is compiled twice;
+# the end-to-end tests start them from target/debug.
+test: setup fmt scripts layering clippy docs ## everything: the above, unit, property and end-to-end tests
+	cargo build --workspace --bins --tests
+	$(if $(TEST_THREADS),RUST_TEST_THREADS=$(TEST_THREADS)) cargo test --workspace --no-fail-fast $(ARGS)
+
+bench: ## through the tunnel and raw, side by side, as ratios
+	@tests/setup.sh bench
+	cargo build --release --workspace --bins
+	cargo bench --workspace --bench '*' -- $(ARGS)
+
+fuzz: ## every fuzz target for TIME=60 seconds; ARGS=NAME for one
+	@TIME=$(TIME) tests/fuzz.sh $(ARGS)
+
+clean: ## remove what was built
+	cargo clean
+	rm -rf fuzz/target
