@@ -4,7 +4,8 @@ use core::fmt;
 use core::str::FromStr;
 use std::collections::BTreeMap;
 
-use minicbor::{Decode, Encode};
+use minicbor::encode::{self, Write};
+use minicbor::{Decode, Encode, Encoder};
 use serde::{Deserialize, Serialize};
 
 use crate::name::Name;
@@ -43,10 +44,9 @@ pub enum Kind {
 }
 
 /// Attributes by name, checked.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Serialize)]
-#[cbor(transparent)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct Attributes(#[n(0)] BTreeMap<Name, String>);
+pub struct Attributes(BTreeMap<Name, String>);
 
 /// Why attributes were refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -133,6 +133,19 @@ impl Attributes {
     /// All of them, by name.
     pub fn map(&self) -> &BTreeMap<Name, String> {
         &self.0
+    }
+}
+
+/// Keys in the order of their encoded bytes, shorter before longer (RFC 8949, 4.2.1).
+impl<C> Encode<C> for Attributes {
+    fn encode<W: Write>(&self, e: &mut Encoder<W>, _: &mut C) -> Result<(), encode::Error<W::Error>> {
+        let mut sorted: Vec<_> = self.0.iter().map(|(name, value)| (name.as_str(), value)).collect();
+        sorted.sort_by_key(|(name, _)| (name.len(), *name));
+        e.map(sorted.len() as u64)?;
+        for (name, value) in sorted {
+            e.str(name)?.str(value)?;
+        }
+        Ok(())
     }
 }
 
