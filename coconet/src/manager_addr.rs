@@ -104,8 +104,13 @@ pub fn split_location(text: &str) -> Result<(Host, u16), ManagerAddrError> {
         None if host.contains(':') => return Err(ManagerAddrError::Host),
         None => host,
     };
-    let port = port.parse().ok().filter(|port| *port != 0).ok_or(ManagerAddrError::Host)?;
-    Ok((bare.parse()?, port))
+    Ok((bare.parse()?, port_number(port).ok_or(ManagerAddrError::Host)?))
+}
+
+/// A port in digits alone: `parse` would take `+80` as well. Zero is none.
+pub(crate) fn port_number(text: &str) -> Option<u16> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|port| digits && *port != 0)
 }
 
 impl FromStr for ManagerAddr {
@@ -159,7 +164,7 @@ mod tests {
         let typo = good.replacen("mgr1a", "mgr1b", 1);
         assert_eq!(typo.parse::<ManagerAddr>(), Err(ManagerAddrError::Keys));
         assert_eq!("http://x".parse::<ManagerAddr>(), Err(ManagerAddrError::Shape));
-        for tail in ["h", "h:0", "h:99999", "::1:4433", "-h:1", "a/b:1", "[h]:1"] {
+        for tail in ["h", "h:0", "h:99999", "h:+80", "::1:4433", "-h:1", "a/b:1", "[h]:1"] {
             let text = format!("{}@{tail}", good.split('@').next().unwrap());
             assert_eq!(text.parse::<ManagerAddr>(), Err(ManagerAddrError::Host), "{tail}");
         }

@@ -9,7 +9,7 @@ use core::str::FromStr;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::manager_addr::{Host, split_location};
+use crate::manager_addr::{Host, port_number, split_location};
 use crate::resource::{ATTRIBUTE_MAX, Kind};
 
 /// Longest target URL, in bytes.
@@ -127,9 +127,7 @@ fn host_and_port(kind: Kind, location: &str) -> Result<(Host, u16), TargetError>
     let has_port = if bracketed { location.contains("]:") } else { location.contains(':') };
     if has_port {
         let port = location.rsplit_once(':').map(|(_, port)| port).unwrap_or_default();
-        if port.parse::<u16>().ok().filter(|port| *port != 0).is_none() {
-            return Err(TargetError::Port);
-        }
+        port_number(port).ok_or(TargetError::Port)?;
         return split_location(location).map_err(|_| TargetError::Host);
     }
     let port = kind.default_port().ok_or(TargetError::Port)?;
@@ -140,10 +138,9 @@ fn path_of(kind: Kind, path: &str) -> Result<String, TargetError> {
     match kind {
         Kind::Http | Kind::Rtsp => {
             let path = path.split('#').next().unwrap_or_default();
-            if path.len() > ATTRIBUTE_MAX {
-                return Err(TargetError::Text);
-            }
-            Ok(if path.is_empty() || path.starts_with('/') { path.to_owned() } else { format!("/{path}") })
+            let path =
+                if path.is_empty() || path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+            if path.len() <= ATTRIBUTE_MAX { Ok(path) } else { Err(TargetError::Text) }
         }
         Kind::Tcp | Kind::Udp | Kind::Mqtt if matches!(path, "" | "/") => Ok(String::new()),
         Kind::Tcp | Kind::Udp | Kind::Mqtt => Err(TargetError::Path),
@@ -187,6 +184,7 @@ mod tests {
             ("tcp://host", TargetError::Port),
             ("tcp://host:0", TargetError::Port),
             ("tcp://host:70000", TargetError::Port),
+            ("tcp://host:+80", TargetError::Port),
             ("tcp://:22", TargetError::Host),
             ("tcp://::1:22", TargetError::Host),
             ("tcp://h:1/x", TargetError::Path),
