@@ -11,6 +11,10 @@ use crate::key::{BadSignature, NodeKeys, Signature, verify};
 /// fit; a peer's longer one is refused before it is parsed.
 pub const ENTRY_MAX: usize = 32 * 1024;
 
+/// Longest op, in bytes: what [`ENTRY_MAX`] leaves beside keys, signatures and stamp. A longer one is not
+/// admitted, because an entry that a manager stamps and no member decodes would end the ledger.
+pub const OP_MAX: usize = ENTRY_MAX - 512;
+
 const AUTHOR_DOMAIN: &str = "coco/entry-author";
 const STAMP_DOMAIN: &str = "coco/entry-stamp";
 

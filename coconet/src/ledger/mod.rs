@@ -17,7 +17,7 @@ mod state;
 
 pub(crate) use chain::join_draft;
 pub use chain::{Ledger, Reject};
-pub use entry::{Draft, ENTRY_MAX, Entry, Header, Stamp, stamp};
+pub use entry::{Draft, ENTRY_MAX, Entry, Header, OP_MAX, Stamp, stamp};
 pub use op::{
     Code, Genesis, Invite, Join, MANAGERS_MAX, NetworkKind, Op, Publish, Purpose, RemoveNode, Withdraw,
     join_message,

@@ -127,7 +127,7 @@ pub struct Invite {
     /// Until when, in milliseconds of Unix time, judged by the join's stamp.
     #[n(3)]
     pub expires: u64,
-    /// The name the node will have, if the inviter chose it.
+    /// The name the node will have whatever it asks for, if the inviter chose it.
     #[n(4)]
     pub node_name: Option<Name>,
 }
@@ -167,7 +167,7 @@ pub struct Join {
     /// Its keys.
     #[n(1)]
     pub record: NodeRecord,
-    /// Its name.
+    /// The name it asks for.
     #[n(2)]
     pub name: Name,
     /// By the invite's secret over [`join_message`].
@@ -229,7 +229,7 @@ impl Op {
 
     /// The op that `bytes` canonically encode.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, CborError> {
-        cbor::decode(bytes, super::ENTRY_MAX)
+        cbor::decode(bytes, super::OP_MAX)
     }
 
     fn payload(&self) -> Vec<u8> {

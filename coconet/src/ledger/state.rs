@@ -278,7 +278,7 @@ impl State {
     pub fn validate(&self, author: NodeId, time: u64, op: &Op) -> Result<(), Violation> {
         match op {
             Op::Genesis(_) => Err(Violation::Genesis),
-            Op::Invite(op) => self.validate_invite(author, op),
+            Op::Invite(op) => self.validate_invite(author, time, op),
             Op::Join(op) => self.validate_join(author, time, op),
             Op::RemoveNode(op) => self.validate_remove(author, op),
             Op::Publish(op) => self.validate_publish(author, op),
@@ -312,7 +312,7 @@ impl State {
         }
     }
 
-    fn validate_invite(&self, author: NodeId, op: &Invite) -> Result<(), Violation> {
+    fn validate_invite(&self, author: NodeId, time: u64, op: &Invite) -> Result<(), Violation> {
         self.may_invite(author, &op.purpose)?;
         if op.uses == 0 {
             return Err(Violation::Value("an invite has at least one use"));
@@ -320,7 +320,8 @@ impl State {
         if self.invites.contains_key(&op.key) {
             return Err(Violation::KeyReused);
         }
-        if self.invites.values().filter(|invite| invite.left > 0).count() >= LEDGER_INVITES_MAX {
+        let open = self.invites.values().filter(|known| known.left > 0 && time < known.invite.expires);
+        if open.count() >= LEDGER_INVITES_MAX {
             return Err(Violation::Limit { of: "open invites", limit: LEDGER_INVITES_MAX });
         }
         match &op.purpose {
@@ -367,8 +368,9 @@ impl State {
         {
             return Err(Violation::KeyReused);
         }
-        if self.nodes.values().any(|node| node.name == op.name) {
-            return Err(Violation::NameTaken(op.name.clone()));
+        let name = node_name(invite, op);
+        if self.nodes.values().any(|node| node.name == *name) {
+            return Err(Violation::NameTaken(name.clone()));
         }
         if self.nodes.len() >= LEDGER_NODES_MAX {
             return Err(Violation::Limit { of: "nodes", limit: LEDGER_NODES_MAX });
@@ -390,10 +392,9 @@ impl State {
             }
         };
         let Some(user) = user else { return };
-        let id = join.record.node;
+        let (id, name) = (join.record.node, node_name(&state.invite, &join).clone());
         self.keys.insert(join.record.talk, id);
-        self.nodes
-            .insert(id, Node { record: join.record, name: join.name, user, kind, publish, joined: seq });
+        self.nodes.insert(id, Node { record: join.record, name, user, kind, publish, joined: seq });
     }
 
     fn validate_remove(&self, author: NodeId, op: &RemoveNode) -> Result<(), Violation> {
@@ -470,6 +471,11 @@ impl State {
             None => Err(Violation::NotAllowed { who: "a device", what: action.as_str() }),
         }
     }
+}
+
+/// The name a join gets: the inviter's choice before the joiner's, who cannot read the ledger yet.
+fn node_name<'a>(invite: &'a Invite, join: &'a Join) -> &'a Name {
+    invite.node_name.as_ref().unwrap_or(&join.name)
 }
 
 impl Violation {
