@@ -1,7 +1,20 @@
-//! How two coco nodes talk: the Noise handshake inside QUIC, and what is built on it.
+//! How two coco nodes talk.
 //!
-//! [`noise`] proves who is at the other end and gives the keys.
+//! [`noise`] proves who is at the other end and gives the keys to QUIC. [`endpoint`] dials by key and
+//! is dialled, over the node's own UDP sockets (`socket`). A [`session::Session`] is the result. On its
+//! first stream the nodes exchange greetings ([`greeting`]); after that each stream carries one
+//! request, and for an opened resource a [`channel::Channel`] that [`forward`] joins to a local
+//! socket.
 
 #![warn(missing_docs)]
 
+pub mod channel;
+pub mod endpoint;
+pub mod forward;
+pub mod frame;
+pub mod greeting;
 pub mod noise;
+pub mod session;
+mod socket;
+
+pub use socket::{SOCKET_BUFFER, any_interface};

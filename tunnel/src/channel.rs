@@ -1,0 +1,116 @@
+//! A channel: bytes both ways, half-close, and a reset code, as the forwarders see them.
+//!
+//! Today a channel is one QUIC stream. The forwarders do not know, so that another carrier can stand
+//! beside it.
+
+use bytes::Bytes;
+use coconet::wire::code::Reset;
+use noq::{ReadError, RecvStream, SendStream, StoppedError, VarInt, WriteError};
+
+/// Both directions.
+#[derive(Debug)]
+pub struct Channel {
+    /// Towards the other node.
+    pub tx: ChannelTx,
+    /// From the other node.
+    pub rx: ChannelRx,
+}
+
+/// The sending half. Dropped without [`ChannelTx::finish`] it resets, so that a lost task is never
+/// mistaken for a clean end.
+#[derive(Debug)]
+pub struct ChannelTx(SendStream, bool);
+
+/// The receiving half.
+#[derive(Debug)]
+pub struct ChannelRx(RecvStream);
+
+/// Why a channel broke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Cut {
+    /// The other node reset or stopped the stream.
+    #[error("the other node cut the stream: {0}")]
+    Reset(Reset),
+    /// The session is gone.
+    #[error("the connection to the other node is lost")]
+    Lost,
+}
+
+impl Channel {
+    pub(crate) fn new(tx: SendStream, rx: RecvStream) -> Self {
+        Self { tx: ChannelTx(tx, false), rx: ChannelRx(rx) }
+    }
+
+    /// Cut both directions.
+    pub fn reset(&mut self, code: Reset) {
+        self.tx.reset(code);
+        self.rx.stop(code);
+    }
+
+    pub(crate) fn streams(&mut self) -> (&mut SendStream, &mut RecvStream) {
+        (&mut self.tx.0, &mut self.rx.0)
+    }
+}
+
+impl ChannelTx {
+    /// Send all of `bytes`, waiting while the other end is slow.
+    pub async fn write(&mut self, bytes: Bytes) -> Result<(), Cut> {
+        self.0.write_chunk(bytes).await.map_err(cut_write)
+    }
+
+    /// No more bytes in this direction.
+    pub fn finish(&mut self) {
+        self.1 = true;
+        // Already reset or stopped: whoever did that knows.
+        let _ = self.0.finish();
+    }
+
+    /// Cut this direction.
+    pub fn reset(&mut self, code: Reset) {
+        self.1 = true;
+        let _ = self.0.reset(VarInt::from_u32(code.number()));
+    }
+
+    /// Resolves when the other end wants no more of this direction: with its code, or `None` when it
+    /// has all of it.
+    pub async fn stopped(&self) -> Result<Option<Reset>, Cut> {
+        match self.0.stopped().await {
+            Ok(code) => Ok(code.map(reset_of)),
+            Err(StoppedError::ConnectionLost(_) | StoppedError::ZeroRttRejected) => Err(Cut::Lost),
+        }
+    }
+}
+
+impl Drop for ChannelTx {
+    fn drop(&mut self) {
+        if !self.1 {
+            self.reset(Reset::GoingAway);
+        }
+    }
+}
+
+impl ChannelRx {
+    /// Receive into `chunks`; `None` at the end of this direction.
+    pub async fn read(&mut self, chunks: &mut [Bytes]) -> Result<Option<usize>, Cut> {
+        self.0.read_many_chunks(chunks).await.map_err(|error| match error {
+            ReadError::Reset(code) => Cut::Reset(reset_of(code)),
+            ReadError::ConnectionLost(_) | ReadError::ClosedStream | ReadError::ZeroRttRejected => Cut::Lost,
+        })
+    }
+
+    /// Want no more of this direction.
+    pub fn stop(&mut self, code: Reset) {
+        let _ = self.0.stop(VarInt::from_u32(code.number()));
+    }
+}
+
+fn cut_write(error: WriteError) -> Cut {
+    match error {
+        WriteError::Stopped(code) => Cut::Reset(reset_of(code)),
+        WriteError::ConnectionLost(_) | WriteError::ClosedStream | WriteError::ZeroRttRejected => Cut::Lost,
+    }
+}
+
+fn reset_of(code: VarInt) -> Reset {
+    Reset::from_number(code.into_inner()).unwrap_or(Reset::Closed)
+}

@@ -1,0 +1,180 @@
+//! From a local socket to a channel and back.
+//!
+//! [`splice`] joins one local connection and one channel until both directions have ended: a half-close
+//! on one side becomes a half-close on the other, a reset becomes a reset with its code, and a slow
+//! reader slows the writer at the far end, because nothing is queued here beyond one read.
+
+mod local;
+
+use std::io::{self, IoSlice};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::{Buf, Bytes, BytesMut};
+use coconet::wire::code::Reset;
+
+pub use local::{CONNECT_TIMEOUT, Local, connect};
+
+use crate::channel::{Channel, ChannelRx, ChannelTx, Cut};
+
+/// Bytes read from a local socket at once. Larger reads save system calls; an idle connection holds
+/// none of it.
+pub const READ_SIZE: usize = 128 * 1024;
+
+/// Room left in a buffer below which a fresh one is taken.
+const READ_MIN: usize = READ_SIZE / 8;
+
+/// Chunks taken from a channel, and handed to the local socket, at once.
+const CHUNKS: usize = 64;
+
+/// What went through a tunnel. Shared by its connections.
+#[derive(Debug, Default)]
+pub struct Meter {
+    /// Connections now.
+    pub clients: AtomicU64,
+    /// Connections so far.
+    pub connections: AtomicU64,
+    /// Connections that could not be forwarded, or broke.
+    pub failures: AtomicU64,
+    /// Bytes from the channel to the local socket.
+    pub bytes_in: AtomicU64,
+    /// Bytes from the local socket to the channel.
+    pub bytes_out: AtomicU64,
+}
+
+/// How a forwarded connection ended when it did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum Broken {
+    /// The local application or target broke it.
+    #[error("the local connection broke")]
+    Local(#[source] io::Error),
+    /// The far end broke it.
+    #[error(transparent)]
+    Channel(#[from] Cut),
+    /// It was cut here.
+    #[error("cut: {0}")]
+    Here(Reset),
+}
+
+/// Counts one connection in a [`Meter`] for as long as it lives.
+#[derive(Debug)]
+pub struct Counted<'a>(&'a Meter);
+
+impl<'a> Counted<'a> {
+    /// One more.
+    pub fn new(meter: &'a Meter) -> Self {
+        meter.clients.fetch_add(1, Ordering::Relaxed);
+        meter.connections.fetch_add(1, Ordering::Relaxed);
+        Counted(meter)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.clients.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Join `local` and `channel` until both directions have ended, or until `cut` says with which code to
+/// end both.
+pub async fn splice(
+    local: Local,
+    mut channel: Channel,
+    meter: &Meter,
+    cut: impl Future<Output = Reset>,
+) -> Result<(), Broken> {
+    let ended = {
+        let Channel { tx, rx } = &mut channel;
+        let both =
+            async { tokio::try_join!(upward(&local, tx, meter), downward(rx, &local, meter)).map(|_| ()) };
+        tokio::select! {
+            ended = both => ended,
+            code = cut => Err(Broken::Here(code)),
+        }
+    };
+    if let Err(broken) = &ended {
+        meter.failures.fetch_add(1, Ordering::Relaxed);
+        channel.reset(match broken {
+            Broken::Local(_) => Reset::PeerReset,
+            Broken::Channel(_) => Reset::Closed,
+            Broken::Here(code) => *code,
+        });
+        local.abort();
+    }
+    ended
+}
+
+/// Local socket to channel.
+async fn upward(local: &Local, tx: &mut ChannelTx, meter: &Meter) -> Result<(), Broken> {
+    let mut buffer = BytesMut::new();
+    loop {
+        if buffer.capacity() < READ_MIN {
+            buffer.reserve(READ_SIZE);
+        }
+        match local.try_read(&mut buffer) {
+            Ok(0) => {
+                tx.finish();
+                return Ok(());
+            }
+            Ok(count) => {
+                meter.bytes_out.fetch_add(count as u64, Ordering::Relaxed);
+                tx.write(buffer.split().freeze()).await?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                // Nothing to read: hold no buffer while waiting, and notice a far end that is gone.
+                buffer = BytesMut::new();
+                tokio::select! {
+                    ready = local.readable() => ready.map_err(Broken::Local)?,
+                    stopped = tx.stopped() => match stopped? {
+                        Some(code) => return Err(Cut::Reset(code).into()),
+                        None => return Ok(()),
+                    },
+                }
+            }
+            Err(error) => return Err(Broken::Local(error)),
+        }
+    }
+}
+
+/// Channel to local socket.
+async fn downward(rx: &mut ChannelRx, local: &Local, meter: &Meter) -> Result<(), Broken> {
+    let mut chunks: [Bytes; CHUNKS] = std::array::from_fn(|_| Bytes::new());
+    while let Some(count) = rx.read(&mut chunks).await? {
+        let total: usize = chunks[..count].iter().map(Bytes::len).sum();
+        write_all(local, &mut chunks[..count]).await.map_err(Broken::Local)?;
+        meter.bytes_in.fetch_add(total as u64, Ordering::Relaxed);
+    }
+    local.finish().map_err(Broken::Local)
+}
+
+async fn write_all(local: &Local, chunks: &mut [Bytes]) -> io::Result<()> {
+    let mut sent = 0;
+    loop {
+        while chunks.get(sent).is_some_and(Bytes::is_empty) {
+            // Give the memory back to the connection at once, not at the end of the batch.
+            chunks[sent] = Bytes::new();
+            sent += 1;
+        }
+        let left = &mut chunks[sent..];
+        if left.is_empty() {
+            return Ok(());
+        }
+        let mut slices = [IoSlice::new(&[]); CHUNKS];
+        for (slice, chunk) in slices.iter_mut().zip(left.iter()) {
+            *slice = IoSlice::new(chunk);
+        }
+        match local.try_write_vectored(&slices[..left.len()]) {
+            Ok(mut written) => {
+                for chunk in left {
+                    let taken = written.min(chunk.len());
+                    chunk.advance(taken);
+                    written -= taken;
+                    if written == 0 {
+                        break;
+                    }
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => local.writable().await?,
+            Err(error) => return Err(error),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The greeting: who is this, how far are our ledgers, may we talk?
+//!
+//! Runs once per session on its first stream, before any other stream is served; see
+//! [`coconet::wire::node`]. Identity is the session's key and nothing else: nothing in a message names
+//! the sender.
+
+use std::time::Duration;
+
+use coconet::id::{Hash, NodeId, StaticKey};
+use coconet::ledger::Standing;
+use coconet::wire::PROTOCOL_VERSION;
+use coconet::wire::code::Close;
+use coconet::wire::node::{Greeting, Hello};
+
+use crate::channel::Channel;
+use crate::frame::{self, FrameError};
+use crate::session::Session;
+
+/// Longest greeting, ledger catch-up included.
+pub const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Most entries sent or taken in one greeting; a node further behind asks the manager.
+pub const GREETING_ENTRIES_MAX: u64 = 4096;
+
+/// A node's own copy of the ledger, as the greeting needs it.
+pub trait LedgerCopy: Sync {
+    /// What to say about it.
+    fn hello(&self) -> Hello;
+    /// What the holder of a session key is to the network, as far as this copy goes.
+    fn standing(&self, key: &StaticKey) -> Standing;
+    /// The hash of entry `seq`, if this copy has it.
+    fn hash_at(&self, seq: u64) -> impl Future<Output = Option<Hash>> + Send;
+    /// The canonical bytes of entries from `seq` on, at most `count`.
+    fn entries(&self, seq: u64, count: u64) -> impl Future<Output = Vec<Vec<u8>>> + Send;
+    /// Verify and take an entry that a peer sent; the error is what to close its session with.
+    fn take(&self, entry: Vec<u8>) -> impl Future<Output = Result<(), Close>> + Send;
+}
+
+/// Why a greeting ended without admission. The session is closed with `code` by whoever saw the reason
+/// first.
+#[derive(Debug, thiserror::Error)]
+#[error("not admitted: {0}")]
+pub struct NotAdmitted(pub Close);
+
+/// Greet as the node that dialled. The first stream is opened here.
+pub async fn greet(session: &Session, ledger: &impl LedgerCopy) -> Result<NodeId, NotAdmitted> {
+    within(session, async {
+        let channel = session.open().await.map_err(|_| NotAdmitted(Close::Done))?;
+        exchange(session, channel, ledger).await
+    })
+    .await
+}
+
+/// Be greeted as the node that was dialled. The first stream is accepted here.
+pub async fn be_greeted(session: &Session, ledger: &impl LedgerCopy) -> Result<NodeId, NotAdmitted> {
+    within(session, async {
+        let channel = session.accept().await.map_err(|_| NotAdmitted(Close::Done))?;
+        exchange(session, channel, ledger).await
+    })
+    .await
+}
+
+async fn within(
+    session: &Session,
+    greeting: impl Future<Output = Result<NodeId, NotAdmitted>>,
+) -> Result<NodeId, NotAdmitted> {
+    let outcome =
+        tokio::time::timeout(GREETING_TIMEOUT, greeting).await.unwrap_or(Err(NotAdmitted(Close::TooSlow)));
+    outcome.map_err(|NotAdmitted(code)| {
+        // Whoever closed first has said why; our own reason would only hide it.
+        let code = match session.end() {
+            Some(crate::session::Ended::Closed(theirs)) => theirs,
+            _ => code,
+        };
+        session.close(code);
+        NotAdmitted(code)
+    })
+}
+
+async fn exchange(
+    session: &Session,
+    mut channel: Channel,
+    ledger: &impl LedgerCopy,
+) -> Result<NodeId, NotAdmitted> {
+    let ours = ledger.hello();
+    let (tx, rx) = channel.streams();
+    frame::write(tx, &ours).await.map_err(protocol)?;
+    let theirs: Hello = frame::read(rx).await.map_err(protocol)?;
+    if theirs.version != PROTOCOL_VERSION {
+        return Err(NotAdmitted(Close::UpdateNeeded));
+    }
+    if theirs.network != ours.network {
+        return Err(NotAdmitted(Close::WrongNetwork));
+    }
+    // A removed node hears it from everybody who knows; a stranger is sent nothing.
+    match ledger.standing(&session.peer()) {
+        Standing::Removed(_) => return Err(NotAdmitted(Close::Revoked)),
+        Standing::Stranger if theirs.seq <= ours.seq => return Err(NotAdmitted(Close::NotAMember)),
+        Standing::Stranger | Standing::Member(_) => {}
+    }
+    if theirs.seq <= ours.seq && ledger.hash_at(theirs.seq).await != Some(theirs.head) {
+        return Err(NotAdmitted(Close::LedgerFork));
+    }
+    for entry in missing(&ours, &theirs, ledger).await {
+        frame::write(tx, &Greeting::Entry(entry)).await.map_err(protocol)?;
+    }
+    frame::write(tx, &Greeting::Done).await.map_err(protocol)?;
+    channel.tx.finish();
+    let (_, rx) = channel.streams();
+    let mut taken = 0;
+    while let Greeting::Entry(entry) = frame::read(rx).await.map_err(protocol)? {
+        taken += 1;
+        if taken > GREETING_ENTRIES_MAX || theirs.seq <= ours.seq {
+            return Err(NotAdmitted(Close::Protocol));
+        }
+        ledger.take(entry).await.map_err(NotAdmitted)?;
+    }
+    match ledger.standing(&session.peer()) {
+        Standing::Member(node) => Ok(node),
+        Standing::Removed(_) => Err(NotAdmitted(Close::Revoked)),
+        Standing::Stranger => Err(NotAdmitted(Close::NotAMember)),
+    }
+}
+
+async fn missing(ours: &Hello, theirs: &Hello, ledger: &impl LedgerCopy) -> Vec<Vec<u8>> {
+    let behind = ours.seq.saturating_sub(theirs.seq);
+    if behind == 0 {
+        Vec::new()
+    } else {
+        ledger.entries(theirs.seq + 1, behind.min(GREETING_ENTRIES_MAX)).await
+    }
+}
+
+fn protocol(error: FrameError) -> NotAdmitted {
+    tracing::debug!(%error, "greeting broke off");
+    NotAdmitted(Close::Protocol)
+}

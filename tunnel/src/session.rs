@@ -1,0 +1,129 @@
+//! One authenticated connection to another node or to a manager.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use coconet::id::StaticKey;
+use coconet::wire::code::Close;
+use noq::{Connection, ConnectionError, PathId, VarInt};
+
+use crate::channel::Channel;
+
+/// A connection whose other end has proved its key.
+#[derive(Debug, Clone)]
+pub struct Session {
+    connection: Connection,
+    peer: StaticKey,
+}
+
+/// Why a session ended or never began.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Ended {
+    /// The other end closed it with one of our codes.
+    #[error("closed by the other node: {0}")]
+    Closed(Close),
+    /// No packet came for too long.
+    #[error("no answer")]
+    TimedOut,
+    /// The other end has restarted and does not know the session.
+    #[error("the other node has restarted")]
+    Restarted,
+    /// Closed from here.
+    #[error("closed here")]
+    Here,
+    /// Anything else of QUIC.
+    #[error("{0}")]
+    Transport(String),
+}
+
+/// Bytes and round trip of a session.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SessionStats {
+    /// UDP payload received.
+    pub bytes_in: u64,
+    /// UDP payload sent.
+    pub bytes_out: u64,
+    /// Smoothed round trip of the path in use.
+    pub rtt: Duration,
+}
+
+impl Session {
+    pub(crate) fn new(connection: Connection, peer: StaticKey) -> Self {
+        Self { connection, peer }
+    }
+
+    /// Whose session it is.
+    pub fn peer(&self) -> StaticKey {
+        self.peer
+    }
+
+    /// Open a channel.
+    pub async fn open(&self) -> Result<Channel, Ended> {
+        let (tx, rx) = self.connection.open_bi().await.map_err(ended)?;
+        Ok(Channel::new(tx, rx))
+    }
+
+    /// The next channel the other end opens.
+    pub async fn accept(&self) -> Result<Channel, Ended> {
+        let (tx, rx) = self.connection.accept_bi().await.map_err(ended)?;
+        Ok(Channel::new(tx, rx))
+    }
+
+    /// Close for everybody, with a reason the other end can act on.
+    pub fn close(&self, code: Close) {
+        self.connection.close(VarInt::from_u32(code.number()), code.as_str().as_bytes());
+    }
+
+    /// Resolves when the session is over.
+    pub async fn closed(&self) -> Ended {
+        ended(self.connection.closed().await)
+    }
+
+    /// Why the session is over, if it is.
+    pub fn end(&self) -> Option<Ended> {
+        self.connection.close_reason().map(ended)
+    }
+
+    /// The address packets go to now.
+    pub fn remote(&self) -> Option<SocketAddr> {
+        self.connection.path(PathId::ZERO)?.remote_address().ok()
+    }
+
+    /// Counters and round trip.
+    pub fn stats(&self) -> SessionStats {
+        let stats = self.connection.stats();
+        SessionStats {
+            bytes_in: stats.udp_rx.bytes,
+            bytes_out: stats.udp_tx.bytes,
+            rtt: self.connection.rtt(PathId::ZERO).unwrap_or_default(),
+        }
+    }
+
+    /// Thirty-two bytes that both ends, and nobody else, derive from this session under `label`.
+    pub fn export(&self, label: &[u8]) -> [u8; 32] {
+        let mut value = [0; 32];
+        // Fails only for outputs longer than HKDF can give.
+        let _ = self.connection.export_keying_material(&mut value, label, &[]);
+        value
+    }
+
+    /// Whether two handles are of one connection.
+    pub fn is(&self, other: &Self) -> bool {
+        self.connection.stable_id() == other.connection.stable_id()
+    }
+}
+
+pub(crate) fn ended(error: ConnectionError) -> Ended {
+    match error {
+        ConnectionError::ApplicationClosed(close) => {
+            Ended::Closed(Close::from_number(close.error_code.into_inner()).unwrap_or(Close::Done))
+        }
+        ConnectionError::TimedOut => Ended::TimedOut,
+        ConnectionError::Reset => Ended::Restarted,
+        ConnectionError::LocallyClosed => Ended::Here,
+        error @ (ConnectionError::VersionMismatch
+        | ConnectionError::TransportError(_)
+        | ConnectionError::ConnectionClosed(_)
+        | ConnectionError::CidsExhausted) => Ended::Transport(error.to_string()),
+    }
+}
