@@ -1,0 +1,268 @@
+//! A network on paper: one manager, one ledger and everybody's keys, by name.
+//!
+//! Each sentence of a test is one call: `w.invites("laptop", device())`, `w.joins("cam", &invite)`. A call
+//! drafts an op on the head, lets the manager stamp it and appends the entry. On the way it holds three
+//! things that must be true of every entry, whatever the test is about:
+//!
+//! - what [`Ledger::admit`] says of the draft, [`Ledger::append`] says of the entry;
+//! - a refused entry leaves the ledger as it was;
+//! - the entry's bytes decode to the entry, and a replica that reads the bytes has the same ledger.
+
+#![allow(dead_code, reason = "each test program uses its part of it")]
+
+use std::collections::BTreeMap;
+
+use coconet::id::{Hash, NetworkId, NodeId};
+use coconet::invite::Invitation;
+use coconet::key::{InviteSecret, NodeKeys, SEED_LEN};
+use coconet::ledger::{
+    Draft, Entry, Genesis, Invite, Ledger, NetworkKind, Op, Publish, Purpose, Reject, RemoveNode, Withdraw,
+    stamp,
+};
+use coconet::manager_addr::ManagerAddr;
+use coconet::name::Name;
+use coconet::resource::{Attributes, Kind};
+use coconet::role::Role;
+
+/// When the network was founded.
+pub(crate) const START: u64 = 1_800_000_000_000;
+
+/// A day, in the ledger's milliseconds.
+pub(crate) const DAY: u64 = 24 * 3600 * 1000;
+
+/// A network under test. Founded by alice from her node `laptop`.
+pub(crate) struct World {
+    /// Stamps.
+    pub(crate) manager: NodeKeys,
+    /// What everybody agrees on.
+    pub(crate) ledger: Ledger,
+    /// How it came to that.
+    pub(crate) entries: Vec<Entry>,
+    /// The manager's clock.
+    pub(crate) now: u64,
+    keys: BTreeMap<&'static str, NodeKeys>,
+    seeds: u8,
+    invites: u16,
+}
+
+/// A device that may publish.
+pub(crate) fn device() -> Purpose {
+    Purpose::Device { publish: true }
+}
+
+/// A device that may not.
+pub(crate) fn mute_device() -> Purpose {
+    Purpose::Device { publish: false }
+}
+
+/// The inviter's next app.
+pub(crate) fn own_app() -> Purpose {
+    Purpose::SelfApp
+}
+
+/// An app of a person who is an admin.
+pub(crate) fn admin(user: &str) -> Purpose {
+    Purpose::User { name: name(user), role: Role::Admin }
+}
+
+/// An app of a person who is a guest.
+pub(crate) fn guest(user: &str) -> Purpose {
+    Purpose::User { name: name(user), role: Role::Guest }
+}
+
+/// A name that is known to be one.
+pub(crate) fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+/// Keys that depend on `seed` alone.
+pub(crate) fn keys(seed: u8) -> NodeKeys {
+    NodeKeys::from_seed(&[seed; SEED_LEN])
+}
+
+/// The address of the manager that has `keys`.
+pub(crate) fn manager_addr(keys: &NodeKeys) -> ManagerAddr {
+    ManagerAddr {
+        stamp: keys.stamp_key(),
+        talk: keys.static_key(),
+        host: "192.0.2.1".parse().unwrap(),
+        port: 4433,
+    }
+}
+
+/// A genesis by `owner`, stamped by `manager`.
+pub(crate) fn genesis(owner: &NodeKeys, manager: &NodeKeys) -> Genesis {
+    Genesis {
+        name: name("home"),
+        kind: NetworkKind::User,
+        owner: owner.record(),
+        user: name("alice"),
+        node_name: name("laptop"),
+        managers: vec![manager_addr(manager)],
+        salt: [7; 16],
+    }
+}
+
+/// The draft of a genesis: it has no network and no parent yet.
+pub(crate) fn genesis_draft(owner: &NodeKeys, genesis: Genesis) -> Draft {
+    Draft::new(owner, NetworkId(Hash::ZERO), Hash::ZERO, &Op::Genesis(genesis))
+}
+
+/// `ok`, or the word that stands for the refusal on the wire.
+pub(crate) fn word<T>(result: &Result<T, Reject>) -> &'static str {
+    match result {
+        Ok(_) => "ok",
+        Err(reject) => reject.code(),
+    }
+}
+
+impl World {
+    /// `G`: alice is the owner, `laptop` her node.
+    pub(crate) fn founded() -> Self {
+        let (manager, laptop) = (keys(200), keys(1));
+        let entry = stamp(&manager, genesis_draft(&laptop, genesis(&laptop, &manager)), 0, START);
+        let ledger = Ledger::begin(&entry).unwrap();
+        let keys = BTreeMap::from([("laptop", laptop)]);
+        Self { manager, ledger, entries: vec![entry], now: START, keys, seeds: 1, invites: 0 }
+    }
+
+    /// A network with one of each: alice's `laptop` (owner) and camera `cam`, `bob-pc` of the admin
+    /// bob, `eve-pc` of the guest eve.
+    ///
+    /// `G -> I -> J(cam) -> I -> J(bob-pc) -> I -> J(eve-pc)`
+    pub(crate) fn peopled() -> Self {
+        let mut w = Self::founded();
+        w.brings("laptop", device(), "cam");
+        w.brings("laptop", admin("bob"), "bob-pc");
+        w.brings("laptop", guest("eve"), "eve-pc");
+        w
+    }
+
+    /// The keys of the node called so, made at first use.
+    pub(crate) fn keys(&mut self, node: &'static str) -> &NodeKeys {
+        let seeds = &mut self.seeds;
+        self.keys.entry(node).or_insert_with(|| {
+            *seeds += 1;
+            keys(*seeds)
+        })
+    }
+
+    /// The id of the node called so.
+    pub(crate) fn id(&mut self, node: &'static str) -> NodeId {
+        self.keys(node).id()
+    }
+
+    /// Time passes.
+    pub(crate) fn later(&mut self, time: u64) {
+        self.now += time;
+    }
+
+    /// `node` writes `op` into the ledger.
+    pub(crate) fn says(&mut self, node: &'static str, op: &Op) -> Result<(), Reject> {
+        let (network, head) = (self.ledger.state().network(), self.ledger.head());
+        let draft = Draft::new(self.keys(node), network, head, op);
+        self.offers(draft)
+    }
+
+    /// Somebody hands `draft` to the manager.
+    pub(crate) fn offers(&mut self, draft: Draft) -> Result<(), Reject> {
+        let admitted = self.ledger.admit(&draft, self.now);
+        let entry = stamp(&self.manager, draft, self.ledger.seq() + 1, self.now);
+        let appended = self.takes(&entry);
+        assert_eq!(admitted, appended, "the manager and the members must agree");
+        appended
+    }
+
+    /// The manager has stamped `entry`, rightly or not; the members see it.
+    pub(crate) fn takes(&mut self, entry: &Entry) -> Result<(), Reject> {
+        let before = self.ledger.clone();
+        let appended = self.ledger.append(entry);
+        if appended.is_err() {
+            assert_eq!(self.ledger, before, "a refused entry must change nothing");
+            return appended;
+        }
+        let read = Entry::from_bytes(&entry.to_bytes());
+        assert_eq!(read.as_ref(), Ok(entry), "a stamped entry must decode");
+        let mut replica = before;
+        assert_eq!(replica.append(&read.unwrap()), Ok(()));
+        assert_eq!(replica, self.ledger);
+        self.entries.push(entry.clone());
+        appended
+    }
+
+    /// `I`: `node` invites once, for a week.
+    pub(crate) fn invites(&mut self, node: &'static str, purpose: Purpose) -> Result<Invitation, Reject> {
+        self.invites_with(node, purpose, |_| {})
+    }
+
+    /// `I`, with what `change` makes of it.
+    pub(crate) fn invites_with(
+        &mut self,
+        node: &'static str,
+        purpose: Purpose,
+        change: impl FnOnce(&mut Invite),
+    ) -> Result<Invitation, Reject> {
+        self.invites += 1;
+        let mut seed = [0x1d; 32];
+        seed[..2].copy_from_slice(&self.invites.to_be_bytes());
+        let secret = InviteSecret::from_seed(&seed);
+        let expires = self.now + 7 * DAY;
+        let mut invite = Invite { key: secret.key(), purpose, uses: 1, expires, node_name: None };
+        change(&mut invite);
+        let expires = invite.expires;
+        self.says(node, &Op::Invite(invite))?;
+        let (network, managers) = (self.ledger.state().network(), vec![manager_addr(&self.manager)]);
+        Ok(Invitation { network, managers, secret, expires })
+    }
+
+    /// `J`: `node` joins under its own name.
+    pub(crate) fn joins(&mut self, node: &'static str, invite: &Invitation) -> Result<(), Reject> {
+        self.joins_as(node, node, invite)
+    }
+
+    /// `J`: `node` joins and asks to be called `called`.
+    pub(crate) fn joins_as(
+        &mut self,
+        node: &'static str,
+        called: &str,
+        invite: &Invitation,
+    ) -> Result<(), Reject> {
+        let draft = self.asks(node, called, invite);
+        self.offers(draft)
+    }
+
+    /// The draft by which `node` would join as `called`.
+    pub(crate) fn asks(&mut self, node: &'static str, called: &str, invite: &Invitation) -> Draft {
+        let head = self.ledger.head();
+        invite.join(self.keys(node), head, &name(called))
+    }
+
+    /// `I -> J`: `inviter` invites and `node` joins.
+    pub(crate) fn brings(&mut self, inviter: &'static str, purpose: Purpose, node: &'static str) {
+        let invite = self.invites(inviter, purpose).unwrap();
+        self.joins(node, &invite).unwrap();
+    }
+
+    /// `P`: `node` offers an RTSP resource.
+    pub(crate) fn publishes(&mut self, node: &'static str, resource: &str) -> Result<(), Reject> {
+        let op = Publish { name: name(resource), kind: Kind::Rtsp, attributes: Attributes::default() };
+        self.says(node, &Op::Publish(op))
+    }
+
+    /// `W`: `node` takes a resource off the list.
+    pub(crate) fn withdraws(&mut self, node: &'static str, resource: &str) -> Result<(), Reject> {
+        self.says(node, &Op::Withdraw(Withdraw { name: name(resource) }))
+    }
+
+    /// `R`: `node` removes `other`.
+    pub(crate) fn removes(&mut self, node: &'static str, other: &'static str) -> Result<(), Reject> {
+        let other = self.id(other);
+        self.says(node, &Op::RemoveNode(RemoveNode { node: other }))
+    }
+
+    /// Whether `node` may open `resource`.
+    pub(crate) fn may_open(&mut self, node: &'static str, resource: &str) -> bool {
+        let id = self.id(node);
+        self.ledger.state().may_open(id, &name(resource))
+    }
+}
