@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use coconet::wire::code::Reset;
-use noq::{ReadError, RecvStream, SendStream, StoppedError, VarInt, WriteError};
+use noq::{ReadError, ReadExactError, RecvStream, SendStream, StoppedError, VarInt, WriteError};
 
 /// Both directions.
 #[derive(Debug)]
@@ -45,10 +45,6 @@ impl Channel {
     pub fn reset(&mut self, code: Reset) {
         self.tx.reset(code);
         self.rx.stop(code);
-    }
-
-    pub(crate) fn streams(&mut self) -> (&mut SendStream, &mut RecvStream) {
-        (&mut self.tx.0, &mut self.rx.0)
     }
 }
 
@@ -92,10 +88,16 @@ impl Drop for ChannelTx {
 impl ChannelRx {
     /// Receive into `chunks`; `None` at the end of this direction.
     pub async fn read(&mut self, chunks: &mut [Bytes]) -> Result<Option<usize>, Cut> {
-        self.0.read_many_chunks(chunks).await.map_err(|error| match error {
-            ReadError::Reset(code) => Cut::Reset(reset_of(code)),
-            ReadError::ConnectionLost(_) | ReadError::ClosedStream | ReadError::ZeroRttRejected => Cut::Lost,
-        })
+        self.0.read_many_chunks(chunks).await.map_err(cut_read)
+    }
+
+    /// Fill `buffer`; false when the direction ends before.
+    pub async fn read_exact(&mut self, buffer: &mut [u8]) -> Result<bool, Cut> {
+        match self.0.read_exact(buffer).await {
+            Ok(()) => Ok(true),
+            Err(ReadExactError::FinishedEarly(_)) => Ok(false),
+            Err(ReadExactError::ReadError(error)) => Err(cut_read(error)),
+        }
     }
 
     /// Want no more of this direction.
@@ -108,6 +110,13 @@ fn cut_write(error: WriteError) -> Cut {
     match error {
         WriteError::Stopped(code) => Cut::Reset(reset_of(code)),
         WriteError::ConnectionLost(_) | WriteError::ClosedStream | WriteError::ZeroRttRejected => Cut::Lost,
+    }
+}
+
+fn cut_read(error: ReadError) -> Cut {
+    match error {
+        ReadError::Reset(code) => Cut::Reset(reset_of(code)),
+        ReadError::ConnectionLost(_) | ReadError::ClosedStream | ReadError::ZeroRttRejected => Cut::Lost,
     }
 }
 

@@ -42,13 +42,14 @@ pub trait LedgerCopy: Sync {
 #[error("not admitted: {0}")]
 pub struct NotAdmitted(pub Close);
 
-/// Greet as the node that dialled. The first stream is opened here.
-pub async fn greet(session: &Session, ledger: &impl LedgerCopy) -> Result<NodeId, NotAdmitted> {
-    within(session, async {
-        let channel = session.open().await.map_err(|_| NotAdmitted(Close::Done))?;
-        exchange(session, channel, ledger).await
-    })
-    .await
+/// Greet as the node that dialled, on the first channel it has opened. The dialling node need not wait
+/// for the outcome before it opens further channels: the other end serves none of them earlier.
+pub async fn greet(
+    session: &Session,
+    first: Channel,
+    ledger: &impl LedgerCopy,
+) -> Result<NodeId, NotAdmitted> {
+    within(session, exchange(session, first, ledger)).await
 }
 
 /// Be greeted as the node that was dialled. The first stream is accepted here.
@@ -83,7 +84,7 @@ async fn exchange(
     ledger: &impl LedgerCopy,
 ) -> Result<NodeId, NotAdmitted> {
     let ours = ledger.hello();
-    let (tx, rx) = channel.streams();
+    let Channel { tx, rx } = &mut channel;
     frame::write(tx, &ours).await.map_err(protocol)?;
     let theirs: Hello = frame::read(rx).await.map_err(protocol)?;
     if theirs.version != PROTOCOL_VERSION {
@@ -105,8 +106,7 @@ async fn exchange(
         frame::write(tx, &Greeting::Entry(entry)).await.map_err(protocol)?;
     }
     frame::write(tx, &Greeting::Done).await.map_err(protocol)?;
-    channel.tx.finish();
-    let (_, rx) = channel.streams();
+    tx.finish();
     let mut taken = 0;
     while let Greeting::Entry(entry) = frame::read(rx).await.map_err(protocol)? {
         taken += 1;

@@ -11,10 +11,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Buf, Bytes, BytesMut};
 use coconet::wire::code::Reset;
+use coconet::wire::node::Reply;
 
 pub use local::{CONNECT_TIMEOUT, Local, connect};
 
 use crate::channel::{Channel, ChannelRx, ChannelTx, Cut};
+use crate::frame::{self, FrameError};
 
 /// Bytes read from a local socket at once. Larger reads save system calls; an idle connection holds
 /// none of it.
@@ -53,6 +55,14 @@ pub enum Broken {
     /// It was cut here.
     #[error("cut: {0}")]
     Here(Reset),
+    /// The far end did not open the resource.
+    #[error("refused: {code}: {reason}")]
+    Refused {
+        /// Why.
+        code: Reset,
+        /// Why, for people; text of the other node.
+        reason: String,
+    },
 }
 
 /// Counts one connection in a [`Meter`] for as long as it lives.
@@ -95,12 +105,27 @@ pub async fn splice(
         meter.failures.fetch_add(1, Ordering::Relaxed);
         channel.reset(match broken {
             Broken::Local(_) => Reset::PeerReset,
-            Broken::Channel(_) => Reset::Closed,
+            Broken::Channel(_) | Broken::Refused { .. } => Reset::Closed,
             Broken::Here(code) => *code,
         });
         local.abort();
     }
     ended
+}
+
+/// Read the far end's answer to an open.
+pub async fn opened(rx: &mut ChannelRx) -> Result<(), Broken> {
+    match frame::read(rx).await {
+        Ok(Reply::Ok) => Ok(()),
+        Ok(Reply::Refused { code, reason }) => {
+            let code = Reset::from_number(u64::from(code)).unwrap_or(Reset::Closed);
+            Err(Broken::Refused { code, reason })
+        }
+        Err(FrameError::Malformed(_) | FrameError::TooLong | FrameError::Ended) => {
+            Err(Cut::Reset(Reset::Protocol).into())
+        }
+        Err(FrameError::Cut(cut)) => Err(cut.into()),
+    }
 }
 
 /// Local socket to channel.
