@@ -5,7 +5,6 @@
 
 use bytes::Bytes;
 use coconet::wire::code::Reset;
-use minicbor::{Decode, Encode};
 use noq::{ReadError, ReadExactError, RecvStream, SendStream, StoppedError, VarInt, WriteError};
 
 /// Both directions.
@@ -55,11 +54,6 @@ impl ChannelTx {
         self.0.write_chunk(bytes).await.map_err(cut_write)
     }
 
-    /// Send one message as a frame.
-    pub async fn send<T: Encode<()>>(&mut self, message: &T) -> Result<(), FrameError> {
-        frame::write(&mut self.0, message).await
-    }
-
     /// No more bytes in this direction.
     pub fn finish(&mut self) {
         self.1 = true;
@@ -104,15 +98,6 @@ impl ChannelRx {
             Err(ReadExactError::FinishedEarly(_)) => Ok(false),
             Err(ReadExactError::ReadError(error)) => Err(cut_read(error)),
         }
-    }
-
-    /// Receive one message in a frame. Dropped half-way it loses bytes, so a caller that waits for
-    /// something else as well keeps the future.
-    pub async fn receive<T>(&mut self) -> Result<T, FrameError>
-    where
-        T: for<'b> Decode<'b, ()> + Encode<()>,
-    {
-        frame::read(&mut self.0).await
     }
 
     /// Want no more of this direction.
