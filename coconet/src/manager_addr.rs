@@ -30,8 +30,8 @@ pub struct ManagerAddr {
     /// Host name or address, without brackets.
     #[n(2)]
     pub host: Host,
-    /// UDP port.
-    #[n(3)]
+    /// UDP port; never zero.
+    #[cbor(n(3), decode_with = "decode_port")]
     pub port: u16,
 }
 
@@ -76,6 +76,13 @@ impl FromStr for Host {
 impl<'b, C> Decode<'b, C> for Host {
     fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
         d.str()?.parse().map_err(|_| minicbor::decode::Error::message("not a host"))
+    }
+}
+
+fn decode_port<C>(d: &mut minicbor::Decoder<'_>, _: &mut C) -> Result<u16, minicbor::decode::Error> {
+    match d.u16()? {
+        0 => Err(minicbor::decode::Error::message("port 0 is none")),
+        port => Ok(port),
     }
 }
 
