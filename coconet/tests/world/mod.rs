@@ -116,6 +116,13 @@ pub(crate) fn word<T>(result: &Result<T, Reject>) -> &'static str {
     }
 }
 
+/// A replica that was at `before` reads the bytes of `entry` and is at `after`.
+fn follow(mut before: Ledger, entry: &Entry, after: &Ledger) {
+    let read = Entry::from_bytes(&entry.to_bytes()).expect("a stamped entry must decode");
+    assert_eq!(before.append(&read), Ok(()));
+    assert_eq!((read, &before), (entry.clone(), after));
+}
+
 impl World {
     /// `G`: alice is the owner, `laptop` her node.
     pub(crate) fn founded() -> Self {
@@ -181,12 +188,8 @@ impl World {
             assert_eq!(self.ledger, before, "a refused entry must change nothing");
             return appended;
         }
-        let read = Entry::from_bytes(&entry.to_bytes());
-        assert_eq!(read.as_ref(), Ok(entry), "a stamped entry must decode");
-        let mut replica = before;
-        assert_eq!(replica.append(&read.unwrap()), Ok(()));
-        assert_eq!(replica, self.ledger);
         self.entries.push(entry.clone());
+        follow(before, entry, &self.ledger);
         appended
     }
 

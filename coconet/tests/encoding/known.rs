@@ -1,0 +1,169 @@
+//! Known answers: keys, digests, signatures and texts from fixed seeds.
+//!
+//! A digest is BLAKE2s-256 over the domain's length in one byte, the domain, and each part behind its
+//! length in eight bytes. A signature is Ed25519 over the digest of the message under its domain.
+
+use coconet::cbor;
+use coconet::id::{Hash, NetworkId, NodeId, StaticKey};
+use coconet::invite::{Invitation, InviteError};
+use coconet::key::{InviteSecret, NodeKeys};
+use coconet::ledger::{Draft, Ledger, Op, Withdraw, join_message, stamp};
+
+use crate::world::{genesis, genesis_draft, keys, manager_addr, name};
+use crate::{hex, show};
+
+const NETWORK: NetworkId = NetworkId(Hash([0x0a; 32]));
+
+fn author() -> NodeKeys {
+    keys(1)
+}
+
+fn manager() -> NodeKeys {
+    keys(2)
+}
+
+fn invite() -> InviteSecret {
+    InviteSecret::from_seed(&[3; 32])
+}
+
+#[test]
+fn a_digest() {
+    // The domain "t", then the parts "ab" and "c".
+    let message = hex("01 74  0000000000000002 6162  0000000000000001 63");
+    let plain = <blake2::Blake2s256 as blake2::Digest>::digest(&message);
+    assert_eq!(show(&Hash::of("t", &[b"ab", b"c"]).0), show(&plain));
+}
+
+#[test]
+fn the_keys_of_a_node_and_its_record() {
+    let record = author().record();
+    assert_eq!(show(&record.node.0), "8a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c");
+    assert_eq!(show(&record.talk.0), "a4e09292b651c278b9772c569f5fa9bb13d906b46ab68c9df9dc2b4409f8a209");
+    assert_eq!(
+        show(&record.signature.0),
+        "8167d10f16bc6d1e543bc715f1d4b9510ca6cdf68dda607dd663ecd72ef4fe76\
+         0dd5bda02a510465b984ef635d6d266fc1c02df312ac716857c276811332c209"
+    );
+}
+
+#[test]
+fn the_texts_of_an_id() {
+    let id = author().id();
+    assert_eq!(id.full(), "n:rkeohxlubhyzl7ks3mwtzos5olfgocn7dwkbeg7toseadnapn5oa");
+    assert_eq!(id.to_string(), "n:rkeohxlubh");
+    assert_eq!(id.full().parse(), Ok(id));
+    let zero = "a".repeat(52);
+    assert_eq!(NodeId([0; 32]).full(), format!("n:{zero}"));
+    assert_eq!(StaticKey([0; 32]).full(), format!("x:{zero}"));
+    assert_eq!(manager().stamp_key().full()[..2], *"m:");
+    assert_eq!(invite().key().full()[..2], *"i:");
+    assert_eq!(Hash::ZERO.full(), format!("h:{zero}"));
+    assert_eq!(NetworkId(Hash::ZERO).full(), format!("net:{zero}"));
+}
+
+#[test]
+fn a_key_file() {
+    let file = hex("636f636f2d6e6f64652d6b65792d310a  01*64     ; coco-node-key-1, both secrets");
+    assert_eq!(show(&author().to_file()), show(&file));
+}
+
+#[test]
+fn a_derived_secret() {
+    assert_eq!(
+        show(author().derive("x").as_slice()),
+        "85c75c6e1c10c2f90476262f04bc647ec1222f5dcd652bb461b4574d2c49d7fc"
+    );
+}
+
+#[test]
+fn an_entry_its_signatures_and_its_hash() {
+    let draft =
+        Draft::new(&author(), NETWORK, Hash([0x0b; 32]), &Op::Withdraw(Withdraw { name: name("door") }));
+    assert_eq!(draft.op, Some(hex("83 09 f5 47 a1 00 64 646f6f72")));
+    assert_eq!(show(&draft.header.op.0), "5f9a0eedf5c2f03d58eaba995ce8501f8743acf584f495fdcf0ffa3d968a8e90");
+    assert_eq!(
+        show(&draft.signature.0),
+        "5af4d7739edf92d21916dcfc14a592dd260b05f156cf3cef0f6bb6c399bb41e1\
+         2b3fc2f79cc407883cec87572dc93e11a096ad4c4efae5beae3ace48cba9d905"
+    );
+    assert_eq!(show(&draft.hash().0), "a2debef33bee4cf9c3071e467d9a01c937729d4424078f202246c477162bbb56");
+
+    let entry = stamp(&manager(), draft, 5, 1_800_000_000_000);
+    assert_eq!(
+        show(&entry.stamp.manager.0),
+        "8139770ea87d175f56a35466c34c7ecccb8d8a91b4ee37a25df60f5b8fc9b394"
+    );
+    assert_eq!(
+        show(&entry.stamp.signature.0),
+        "100383241b55d1e5f7e1c001096d1e05c42e69d568b3c1762a8881a240814fb4\
+         e9bae97785612102fde4674bf4f354c3f174c020d304d4fab7b00d217697500c"
+    );
+}
+
+#[test]
+fn the_proof_of_a_join() {
+    assert_eq!(show(&invite().key().0), "ed4928c628d1c2c6eae90338905995612959273a5c63f93636c14614ac8737d1");
+    let message = join_message(NETWORK, &author().record(), &name("cam"));
+    let record = cbor::encode(&author().record());
+    // [network, record, name]
+    assert_eq!(show(&message), show(&[hex("83 5820 0a*32"), record, hex("63 63616d")].concat()));
+    assert_eq!(
+        show(&invite().sign("coco/join", &message).0),
+        "e3eb72a70de2bcf969bcaedec19e5b5ea09c99f3d073ecb2ceaf643a4edcdd49\
+         990ba6beed078a418e6f4d971090668cf4c631d7346b4cb3767b107a32f9ee03"
+    );
+}
+
+#[test]
+fn a_networks_id_is_the_hash_of_its_genesis() {
+    let draft = genesis_draft(&author(), genesis(&author(), &manager()));
+    let network = Ledger::founded_by(&draft).unwrap().state().network();
+    assert_eq!(show(&network.0.0), "d3399d79300c31a30ab400adfb4f2310cba10108cb463c4124098672145d6df0");
+}
+
+const MANAGER: &str = "mgr1qe4xodvipulv6vvdkrtmgtd6ztfy3curwtxdpis56yhvxd6jwokm\
+    5dj22hglmm7mpnymc6auuxdw5tics2cqkdjui5c3ubmhbzmh2wpunioyw@192.0.2.1:4433";
+
+#[test]
+fn the_text_of_a_managers_address() {
+    let addr = manager_addr(&manager());
+    assert_eq!(addr.to_string(), MANAGER);
+    assert_eq!(MANAGER.parse(), Ok(addr));
+}
+
+const INVITE: &str = "coco1uqafqiakbifaucqkbifaucqkbifaucqkbifaucqkbifaucqkbifaucqkbiaydjaalaqicolxb2uh2f27\
+    k2rvizwdjr7mzs4nrki3j3rxujo7md23r7e3hfablaqm5dj22hglmm7mpnymc6auuxdw5tics2cqkdjui5c3ubmhbzmh2wicneyts\
+    mrogaxdelrrammrcuiclaqagaydambqgaydambqgaydambqgaydambqgaydambqgaydambqgayddmaaaanddbofaaaqv6nhs";
+
+#[test]
+fn the_text_of_an_invite() {
+    let managers = vec![manager_addr(&manager())];
+    let invitation = Invitation { network: NETWORK, managers, secret: invite(), expires: 1_800_000_000_000 };
+    assert_eq!(invitation.to_text().as_str(), INVITE);
+    let back: Invitation = INVITE.parse().unwrap();
+    assert_eq!((back.network, back.expires), (NETWORK, 1_800_000_000_000));
+    assert_eq!((back.managers, back.secret.key()), (invitation.managers, invite().key()));
+}
+
+#[test]
+fn the_bytes_of_an_invite() {
+    let text = |body: &[u8]| {
+        let sum = &Hash::of("coco/invite", &[body]).0[..4];
+        format!("coco1{}", data_encoding::BASE32_NOPAD.encode(&[body, sum].concat()).to_ascii_lowercase())
+    };
+    let address = cbor::encode(&manager_addr(&manager()));
+    let body = [
+        hex("a4  00 5820 0a*32  01 81          ; network, one manager"),
+        address,
+        hex("02 5820 03*32  03 1b 000001a3185c5000      ; secret, expires"),
+    ]
+    .concat();
+    assert_eq!(text(&body), INVITE);
+    // With its checksum right and its bytes wrong it is of another version, not damaged.
+    for (how, other) in crate::spelling::others(&body) {
+        assert_eq!(text(&other).parse::<Invitation>().map(|_| ()), Err(InviteError::Version), "{how}");
+    }
+    // An invite that names no manager leads nowhere.
+    let lost = hex("a4  00 5820 0a*32  01 80  02 5820 03*32  03 00");
+    assert_eq!(text(&lost).parse::<Invitation>().map(|_| ()), Err(InviteError::Damaged));
+}
