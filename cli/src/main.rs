@@ -1,1 +1,38 @@
-fn main() {}
+//! `cococtl`: scripts a coco daemon over its control socket.
+//!
+//! A command line becomes [`args::Args`], a command in [`commands`] turns that into requests to the
+//! daemon through [`client`], and what comes back leaves through [`print`]: the result on stdout,
+//! everything else on stderr. Whatever goes wrong is a [`fail::Fail`], which knows its text and its
+//! exit code. What can be checked here is checked here; the daemon decides the rest.
+
+mod args;
+mod client;
+mod commands;
+mod duration;
+mod fail;
+mod place;
+mod print;
+mod table;
+mod units;
+
+use std::process::ExitCode;
+
+use fail::Fail;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fail) => fail.report(),
+    }
+}
+
+fn run() -> Result<(), Fail> {
+    let words: Vec<_> = std::env::args_os().collect();
+    let Some(args) = args::parse(&words)? else { return Ok(()) };
+    // One request at a time: one thread is enough, and starts faster.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Fail::failed("cannot start").because(error))?;
+    runtime.block_on(commands::run(args))
+}

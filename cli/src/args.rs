@@ -1,0 +1,409 @@
+//! The command line: noun, then verb.
+
+use std::ffi::{OsStr, OsString};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::error::ErrorKind as Clap;
+use clap::{ArgGroup, ColorChoice, CommandFactory, Parser, Subcommand, ValueEnum};
+use coconet::id::NodeId;
+use coconet::name::{Name, NameError};
+use coconet::role::Role;
+
+use crate::duration;
+use crate::fail::Fail;
+use crate::print::Printer;
+
+const AFTER: &str = "\
+Examples:
+  $ cococtl network create home --manager mgr1...@manager.example:4433
+  $ cococtl network invite home --device
+  $ cococtl --app camera network join -
+  $ cococtl --app camera tunnel expose rtsp://192.168.1.20/stream1 --name front-door
+  $ cococtl tunnel open front-door
+
+Environment:
+  COCO_APP     the app, where --app is not given
+  COCO_SOCKET  the socket, where neither --socket nor --app is given
+
+Exit status:
+  0  it worked
+  1  it failed, or the answer is no
+  2  the command line makes no sense
+  3  the daemon cannot be reached
+  4  not permitted, also to talk to the daemon: it answers its own user only
+  5  there is no such thing
+  6  no answer in time, or the peer is offline
+  7  a quota is used up
+  8  no longer a member of the network";
+
+const GLOBAL: &str = "Global options";
+
+/// Drive a coco daemon over its control socket
+#[derive(Parser)]
+#[command(name = "cococtl", version, propagate_version = true, after_help = AFTER, color = ColorChoice::Never)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// Print the daemon's answer as JSON, one line each
+    #[arg(long, global = true, help_heading = GLOBAL)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// Which daemon is meant.
+#[derive(clap::Args)]
+pub(crate) struct Which {
+    /// Talk to the daemon of this app [default: default]
+    #[arg(long, global = true, value_name = "NAME", help_heading = GLOBAL)]
+    pub(crate) app: Option<Name>,
+    /// Talk to the daemon behind this control socket
+    #[arg(long, global = true, value_name = "PATH", help_heading = GLOBAL, value_hint = clap::ValueHint::FilePath)]
+    pub(crate) socket: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Found, join and look at networks
+    #[command(subcommand, arg_required_else_help = true)]
+    Network(Network),
+    /// Manage the nodes of a network
+    #[command(subcommand, arg_required_else_help = true)]
+    Node(Node),
+    /// Expose resources, and open those of others
+    #[command(subcommand, arg_required_else_help = true)]
+    Tunnel(Tunnel),
+    /// Show the daemon, its networks, peers and tunnels
+    Status,
+    /// Measure the round trip to a node
+    #[command(
+        after_help = "Examples:\n  $ cococtl ping front-door-camera\n  $ cococtl ping n:... -c 1 --network home"
+    )]
+    Ping(Ping),
+    /// Wait for the daemon to be ready
+    #[command(
+        after_help = "When the time is over: exit status 3 without a daemon, 6 with a network that is not online.\n\nExamples:\n  $ cococtl wait --online --timeout 10s && cococtl tunnel open front-door"
+    )]
+    Wait(Wait),
+    /// Print a completion script
+    #[command(
+        after_help = "Examples:\n  $ cococtl completions bash > ~/.local/share/bash-completion/completions/cococtl"
+    )]
+    Completions {
+        /// The shell to print it for
+        shell: Shell,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Network {
+    /// Found a network, owned by you
+    #[command(
+        after_help = "Examples:\n  $ cococtl network create home --manager mgr1...@manager.example:4433 --user alice"
+    )]
+    Create {
+        /// The name of the network
+        name: Name,
+        /// The manager, as coco-manager init printed it
+        #[arg(long, value_name = "MGRADDR")]
+        manager: String,
+        /// Your name in it [default: owner]
+        #[arg(long, value_name = "NAME")]
+        user: Option<Name>,
+        /// The name of this node [default: from the host's name]
+        #[arg(long, value_name = "NAME")]
+        node_name: Option<Name>,
+    },
+    /// List the networks this daemon has joined
+    List,
+    /// Show one network
+    Show {
+        /// The network
+        name: Name,
+    },
+    /// Leave a network, removing this node from it
+    Leave {
+        /// The network
+        name: Name,
+        /// Delete keys and ledger here even if the manager cannot be told
+        #[arg(long)]
+        forget: bool,
+    },
+    /// Make an invite and print it
+    Invite(Invite),
+    /// Join a network by an invite
+    #[command(
+        override_usage = "cococtl network join [OPTIONS] <INVITE|-|--file FILE>",
+        after_help = "Arguments of a command are seen by everybody on the machine: prefer - or --file.\n\n\
+                      Examples:\n  $ cococtl network join - --node-name laptop < invite.txt"
+    )]
+    Join(Join),
+    /// List the people of a network and their nodes
+    Members {
+        /// The network
+        name: Name,
+    },
+}
+
+#[derive(clap::Args)]
+#[command(
+    group = ArgGroup::new("as").required(true).args(["device", "self_app", "user"]),
+    after_help = "The invite alone goes to stdout. It is a secret: whoever has it can join.\n\n\
+                  Examples:\n  $ cococtl network invite home --device\n  \
+                  $ cococtl network invite home --user bob --role guest --expires 12h"
+)]
+pub(crate) struct Invite {
+    /// The network
+    pub(crate) name: Name,
+    /// Invite a device of yours
+    #[arg(long)]
+    pub(crate) device: bool,
+    /// Do not let the device publish resources of its own
+    #[arg(long, requires = "device", conflicts_with_all = ["self_app", "user"])]
+    pub(crate) no_publish: bool,
+    /// Invite your next app
+    #[arg(long = "self")]
+    pub(crate) self_app: bool,
+    /// Invite an app of this person
+    #[arg(long, value_name = "NAME", requires = "role")]
+    pub(crate) user: Option<Name>,
+    /// What that person may do: admin or guest
+    #[arg(long, requires = "user", conflicts_with_all = ["device", "self_app"], value_parser = invited_role)]
+    pub(crate) role: Option<Role>,
+    /// How often it can be used
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) uses: u32,
+    /// For how long: 30s, 5m, 12h, 7d, 2w
+    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = duration::parse)]
+    pub(crate) expires: Duration,
+    /// The name of the node that joins
+    #[arg(long, value_name = "NAME")]
+    pub(crate) node_name: Option<Name>,
+}
+
+#[derive(clap::Args)]
+#[command(group = ArgGroup::new("from").required(true).args(["invite", "file"]))]
+pub(crate) struct Join {
+    /// The invite, coco1..., or - to read it from stdin
+    #[arg(value_name = "INVITE")]
+    pub(crate) invite: Option<String>,
+    /// Read the invite from this file
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub(crate) file: Option<PathBuf>,
+    /// The name of this node [default: from the invite or the host's name]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) node_name: Option<Name>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Node {
+    /// Remove a node from a network
+    #[command(after_help = "Examples:\n  $ cococtl node remove home old-laptop")]
+    Remove {
+        /// The network
+        network: Name,
+        /// The node, by name or whole id
+        node: NodeRef,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Tunnel {
+    /// Offer a service as a resource of a network
+    #[command(after_help = "\
+A URL is one of tcp://HOST:PORT, udp://HOST:PORT, http://HOST[:PORT]/PATH, rtsp://HOST[:PORT]/PATH,
+mqtt://HOST[:PORT], unix:///PATH. Host and port are known to this node only.
+
+Examples:
+  $ cococtl tunnel expose rtsp://192.168.1.20/stream1 --name front-door
+  $ cococtl tunnel expose tcp://localhost:22 --name ssh --network home")]
+    Expose {
+        /// The service
+        url: String,
+        /// The name of the resource
+        #[arg(long)]
+        name: Name,
+        /// The network, where there is more than one
+        #[arg(long, value_name = "NAME")]
+        network: Option<Name>,
+    },
+    /// Open a resource and print its local URL
+    #[command(after_help = "\
+The URL alone goes to stdout. The tunnel stays until it is closed, over restarts of the daemon too.
+
+Examples:
+  $ ffplay \"$(cococtl tunnel open front-door)\"
+  $ cococtl tunnel open ssh --listen 127.0.0.1:2222")]
+    Open {
+        /// The resource
+        resource: Name,
+        /// The network, where there is more than one
+        #[arg(long, value_name = "NAME")]
+        network: Option<Name>,
+        /// Where to listen [default: a free port of 127.0.0.1]
+        #[arg(long, value_name = "IP:PORT", value_parser = listen_address)]
+        listen: Option<SocketAddr>,
+        /// How long to wait for the node that offers it
+        #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = duration::parse)]
+        timeout: Duration,
+    },
+    /// List what is exposed and opened here
+    List,
+    /// Close a tunnel: stop listening, or stop offering
+    Close {
+        /// The resource, or the tunnel's id as tunnel list shows it
+        #[arg(value_name = "RESOURCE|ID")]
+        tunnel: Name,
+        /// The network, where there is more than one
+        #[arg(long, value_name = "NAME")]
+        network: Option<Name>,
+    },
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Ping {
+    /// The node, by name or whole id
+    pub(crate) node: NodeRef,
+    /// The network, where there is more than one
+    #[arg(long, value_name = "NAME")]
+    pub(crate) network: Option<Name>,
+    /// How often
+    #[arg(short, long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) count: u32,
+    /// How long to wait for each answer
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration::parse)]
+    pub(crate) timeout: Duration,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Wait {
+    /// Until the networks are in touch with their managers
+    #[arg(long, required = true)]
+    pub(crate) online: bool,
+    /// For this network only
+    #[arg(long, value_name = "NAME")]
+    pub(crate) network: Option<Name>,
+    /// How long
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration::parse)]
+    pub(crate) timeout: Duration,
+}
+
+/// A shell we print completions for.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+/// A node as people name it.
+#[derive(Clone)]
+pub(crate) struct NodeRef(String);
+
+impl NodeRef {
+    /// The name or the whole id.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for NodeRef {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.starts_with("n:") {
+            let id: NodeId =
+                text.parse().map_err(|_| "a node is named by its name or by its whole id".to_owned())?;
+            return Ok(Self(id.full()));
+        }
+        text.parse().map(|name: Name| Self(name.into())).map_err(|error: NameError| error.to_string())
+    }
+}
+
+fn invited_role(text: &str) -> Result<Role, String> {
+    match text.parse() {
+        Ok(role @ (Role::Admin | Role::Guest)) => Ok(role),
+        Ok(Role::Owner) => Err("an invite makes nobody an owner: admin or guest".to_owned()),
+        Err(error) => Err(format!("{error}, and an invite is for an admin or a guest")),
+    }
+}
+
+fn listen_address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "an address to listen on looks like 127.0.0.1:5554 or [::1]:5554")
+}
+
+/// The command line, parsed; `None` where it asked for help or the version, which are printed here.
+pub(crate) fn parse(words: &[OsString]) -> Result<Option<Args>, Fail> {
+    match Args::try_parse_from(words) {
+        Ok(args) => Ok(Some(args)),
+        Err(told) if matches!(told.kind(), Clap::DisplayHelp | Clap::DisplayVersion) => {
+            Printer { json: false }.verbatim(&told.to_string())?;
+            Ok(None)
+        }
+        Err(error) => Err(refused(&error, words)),
+    }
+}
+
+/// What clap refused, in the shape of all our errors.
+fn refused(error: &clap::Error, words: &[OsString]) -> Fail {
+    let hint = format!("{} --help", command_of(words));
+    if error.kind() == Clap::DisplayHelpOnMissingArgumentOrSubcommand {
+        let help = error.to_string().lines().map(str::to_owned).collect();
+        return Fail::usage("a command is missing").usage_lines(help).hint(hint);
+    }
+    let mut text = error.to_string();
+    for secret in words.iter().filter_map(|word| word.to_str()).filter(|word| maybe_secret(word)) {
+        text = text.replace(secret, "...");
+    }
+    let mut lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with("For more information"));
+    let message = lines.next().unwrap_or_default();
+    let message = message.strip_prefix("error: ").unwrap_or(message).to_owned();
+    Fail::usage(message).usage_lines(lines.map(str::to_owned).collect()).hint(hint)
+}
+
+/// Whether a word may be an invite, a piece of one that was cut by a line end, or a URL with a login:
+/// clap would repeat it where it stands in the wrong place.
+fn maybe_secret(word: &str) -> bool {
+    let base32 =
+        word.len() >= 16 && word.bytes().all(|b| b.is_ascii_alphabetic() || matches!(b, b'2'..=b'7'));
+    let invite = word.get(..4).is_some_and(|head| head.eq_ignore_ascii_case("coco")) && word.len() >= 16;
+    let login = word.contains("://") && word.contains('@');
+    base32 || invite || login
+}
+
+/// The longest beginning of the command line that is a command.
+fn command_of(words: &[OsString]) -> String {
+    let mut command = &Args::command();
+    let mut name = command.get_name().to_owned();
+    for word in words.iter().skip(1).filter_map(|word| OsStr::to_str(word)) {
+        let Some(found) = command.find_subcommand(word) else { continue };
+        name = format!("{name} {word}");
+        command = found;
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn what_may_be_a_secret_is_not_repeated() {
+        for word in
+            ["coco1abcdefghijklmnop", "COCO1ABCDEFGHIJKLMNOP", "abcdefghijklmnop234567", "rtsp://a:b@cam/"]
+        {
+            assert!(maybe_secret(word), "{word}");
+        }
+        for word in ["coco", "network", "front-door-camera-2", "rtsp://cam/"] {
+            assert!(!maybe_secret(word), "{word}");
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Requests to the daemon: HTTP/1.1 and JSON over its unix socket, one connection each.
+//!
+//! Each request has a deadline and each answer a bound, so that a daemon that hangs or a program that
+//! is no daemon cannot hold a script or its memory. Failures keep apart what a user does about them:
+//! no socket, nobody behind the socket, somebody else's socket, no daemon at the other end, and what
+//! the daemon itself reports.
+
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::time::Duration;
+
+use coconet::control::{ErrorKind, Failure, VERSION};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::{Method, Request, Response, header};
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+use crate::fail::Fail;
+use crate::place::{Place, word};
+
+/// Largest answer that is read: a network of 10,000 nodes fits several times.
+pub(crate) const ANSWER_MAX: usize = 16 * 1024 * 1024;
+
+/// How long the daemon may take for what it answers by itself.
+pub(crate) const QUICK: Duration = Duration::from_secs(10);
+
+/// How long it may take for what the manager has to agree to: longer than the daemon's own patience
+/// with a manager, so that its explanation arrives.
+pub(crate) const SLOW: Duration = Duration::from_secs(60);
+
+/// What a deadline given to the daemon is exceeded by here, for the same reason.
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
+
+/// The way to one daemon.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) place: Place,
+}
+
+/// A good answer: as it came, and what it means.
+#[derive(Debug)]
+pub(crate) struct Answer<T> {
+    pub(crate) json: String,
+    pub(crate) value: T,
+}
+
+/// The daemon's event stream, read for its pulse only.
+#[derive(Debug)]
+pub(crate) struct Events(Incoming);
+
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
+}
+
+impl Client {
+    /// `GET`, answered by the daemon alone.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Answer<T>, Fail> {
+        self.call(Method::GET, path, Bytes::new(), QUICK).await
+    }
+
+    /// `POST` with a JSON body.
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        limit: Duration,
+    ) -> Result<Answer<T>, Fail> {
+        let body = serde_json::to_vec(body)
+            .map_err(|error| Fail::failed("cannot write the request").because(error))?;
+        self.call(Method::POST, path, body.into(), limit).await
+    }
+
+    /// `DELETE`, which the manager has to agree to.
+    pub(crate) async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<Answer<T>, Fail> {
+        self.call(Method::DELETE, path, Bytes::new(), SLOW).await
+    }
+
+    /// Listens to `GET /v1/events`.
+    pub(crate) async fn events(&self) -> Result<Events, Fail> {
+        let asked = self.send(Method::GET, "/v1/events", Bytes::new());
+        let response = timeout(QUICK, asked).await.map_err(|_| self.silent(QUICK))??;
+        if response.status().is_success() {
+            Ok(Events(response.into_body()))
+        } else {
+            Err(Fail::failed(format!("the daemon has no event stream: HTTP {}", response.status().as_u16())))
+        }
+    }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        limit: Duration,
+    ) -> Result<Answer<T>, Fail> {
+        let exchange = async {
+            let response = self.send(method, path, body).await?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), ANSWER_MAX).collect().await;
+            Ok((status, body.map_err(|error| self.broken_off(error.as_ref()))?.to_bytes()))
+        };
+        let (status, body) = timeout(limit, exchange).await.map_err(|_| self.silent(limit))??;
+        if status.is_success() { self.answer(&body) } else { Err(self.failure(status.as_u16(), &body)) }
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, Fail> {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, "coco")
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Full::new(body))
+            .map_err(|error| Fail::failed("cannot write the request").because(error))?;
+        let stream =
+            UnixStream::connect(&self.place.socket).await.map_err(|error| self.no_connection(&error))?;
+        let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+        let (mut sender, connection) = handshake.map_err(|error| self.no_answer(&error))?;
+        tokio::spawn(connection);
+        sender.send_request(request).await.map_err(|error| self.no_answer(&error))
+    }
+
+    fn answer<T: DeserializeOwned>(&self, body: &[u8]) -> Result<Answer<T>, Fail> {
+        let senseless = |cause: String| {
+            Fail::failed("the daemon's answer makes no sense").because(cause).hint(
+                "cocod --version and cococtl --version should be the same; then look at the daemon's log",
+            )
+        };
+        let json = std::str::from_utf8(body).map_err(|error| senseless(error.to_string()))?;
+        let Versioned { version } =
+            serde_json::from_str(json).map_err(|error| senseless(error.to_string()))?;
+        if version != VERSION {
+            return Err(Fail::failed(format!(
+                "the daemon speaks version {version} of the control API, this cococtl version {VERSION}"
+            ))
+            .hint("install cocod and cococtl of one release, and restart the daemon"));
+        }
+        let value = serde_json::from_str(json).map_err(|error| senseless(error.to_string()))?;
+        Ok(Answer { json: json.to_owned(), value })
+    }
+
+    fn failure(&self, status: u16, body: &[u8]) -> Fail {
+        match serde_json::from_slice::<Failure>(body) {
+            Ok(failure) => Fail::reported(failure, &self.place.me),
+            Err(_) => Fail::failed(format!(
+                "the daemon refused with HTTP status {status} and did not say why"
+            ))
+            .hint("cocod --version and cococtl --version should be the same; then look at the daemon's log"),
+        }
+    }
+
+    fn no_connection(&self, error: &io::Error) -> Fail {
+        let socket = self.place.socket.display();
+        let not_running = |why: String| {
+            Fail::new(ErrorKind::Unreachable, "the daemon is not running")
+                .because(why)
+                .hint(&self.place.start)
+        };
+        let kind = error.kind();
+        if kind == io::ErrorKind::NotFound {
+            not_running(format!("there is no socket {socket}"))
+        } else if kind == io::ErrorKind::ConnectionRefused && self.is_socket() {
+            not_running(format!("nobody listens on {socket}, it was left behind"))
+        } else if kind == io::ErrorKind::ConnectionRefused {
+            Fail::usage(format!("{socket} is not a socket")).hint("cococtl --socket PATH, or --app NAME")
+        } else if kind == io::ErrorKind::PermissionDenied {
+            Fail::new(ErrorKind::NotPermitted, "this daemon is somebody else's")
+                .because(format!("no permission for {socket}"))
+                .hint(self.as_its_owner())
+        } else if kind == io::ErrorKind::InvalidInput {
+            Fail::usage("the path of the socket cannot be one")
+                .because(error)
+                .hint("cococtl --socket PATH with at most 107 bytes")
+        } else {
+            Fail::new(ErrorKind::Unreachable, format!("cannot connect to {socket}"))
+                .because(error)
+                .hint(&self.place.start)
+        }
+    }
+
+    fn is_socket(&self) -> bool {
+        // Where we cannot tell, the likelier: the path was right once.
+        std::fs::metadata(&self.place.socket).map_or(true, |file| file.file_type().is_socket())
+    }
+
+    fn as_its_owner(&self) -> String {
+        let uid =
+            std::fs::metadata(&self.place.socket).ok().map(|file| nix::unistd::Uid::from_raw(file.uid()));
+        let user = uid.and_then(|uid| nix::unistd::User::from_uid(uid).ok().flatten());
+        let user = user.map_or("USER".to_owned(), |user| word(&user.name));
+        format!(
+            "a socket is its owner's alone: sudo -u {user} cococtl --socket {} status",
+            self.socket_word()
+        )
+    }
+
+    fn no_answer(&self, error: &hyper::Error) -> Fail {
+        if error.is_parse() {
+            return Fail::failed(format!(
+                "what answers on {} is no coco daemon",
+                self.place.socket.display()
+            ))
+            .because(error)
+            .hint("cococtl --app NAME, or --socket PATH of a daemon");
+        }
+        self.gone(error)
+    }
+
+    fn broken_off(&self, error: &(dyn std::error::Error + Send + Sync + 'static)) -> Fail {
+        if error.is::<LengthLimitError>() {
+            return Fail::failed(format!("the daemon's answer is longer than {} MiB", ANSWER_MAX >> 20))
+                .hint("look at the daemon's log, and restart it");
+        }
+        self.gone(error)
+    }
+
+    fn gone(&self, error: impl std::fmt::Display) -> Fail {
+        Fail::new(ErrorKind::Unreachable, "the daemon went away before it had answered")
+            .because(error)
+            .hint(format!("{} status, and look at the daemon's log", self.place.me))
+    }
+
+    fn silent(&self, limit: Duration) -> Fail {
+        Fail::new(ErrorKind::TimedOut, format!("no answer from the daemon in {} s", limit.as_secs()))
+            .hint(format!("{} status, and look at the daemon's log", self.place.me))
+    }
+
+    fn socket_word(&self) -> String {
+        word(&self.place.socket.to_string_lossy())
+    }
+}
+
+impl Events {
+    /// Returns when something has happened: true, or false once the stream has ended.
+    pub(crate) async fn pulse(&mut self) -> bool {
+        matches!(self.0.frame().await, Some(Ok(_)))
+    }
+}
+
+/// `text` as one segment of a path, or one value of a query.
+pub(crate) fn segment(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~:".contains(&b);
+    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_cannot_leave_its_place() {
+        assert_eq!(segment("n:abc-1_2.x"), "n:abc-1_2.x");
+        assert_eq!(segment("../a?b#c%é"), "..%2Fa%3Fb%23c%25%C3%A9");
+    }
+}

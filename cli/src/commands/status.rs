@@ -1,0 +1,171 @@
+//! `status`: the daemon on one screen. `cococtl` alone adds the next sensible step.
+
+use coconet::control::{ManagerLink, Network, Peer, PeerLink, Status, Tunnel};
+use coconet::id::NetworkId;
+use coconet::ledger::{NetworkKind, NodeKind};
+
+use super::{Context, tunnel};
+use crate::fail::Fail;
+use crate::print::clean;
+use crate::table::Table;
+use crate::units;
+
+pub(super) async fn run(context: &Context) -> Result<(), Fail> {
+    let answer = context.client.get::<Status>("/v1/status").await?;
+    context.out.answer(&answer, |status| screen(status, units::now_ms()))
+}
+
+/// The status, and what to do next.
+pub(super) async fn overview(context: &Context) -> Result<(), Fail> {
+    let answer = context.client.get::<Status>("/v1/status").await?;
+    context.out.answer(&answer, |status| screen(status, units::now_ms()))?;
+    hint_next(context, &answer.value.networks, &answer.value.tunnels);
+    Ok(())
+}
+
+/// Says the next sensible step: to a network, to a tunnel, or nothing when there are both.
+pub(super) fn hint_next(context: &Context, networks: &[Network], tunnels: &[Tunnel]) {
+    match networks {
+        [] => hint_no_network(context),
+        [network, ..] if tunnels.is_empty() => hint_no_tunnel(context, Some(network)),
+        [_, ..] => {}
+    }
+}
+
+pub(super) fn hint_no_network(context: &Context) {
+    let me = context.me();
+    context.out.hint(&format!("{me} network create NAME --manager MGRADDR, or {me} network join INVITE"));
+}
+
+pub(super) fn hint_no_tunnel(context: &Context, network: Option<&Network>) {
+    let me = context.me();
+    let other = network
+        .and_then(|network| network.resources.iter().find(|resource| resource.node != network.node.name));
+    context.out.hint(&match other {
+        Some(resource) => format!("{me} tunnel open {}", resource.name),
+        None => format!("{me} tunnel expose URL --name NAME, or {me} tunnel open RESOURCE"),
+    });
+}
+
+fn screen(status: &Status, now_ms: u64) -> Vec<String> {
+    let up = units::span(units::since(status.started_ms, now_ms));
+    let mut lines =
+        vec![field("app", &format!("{}, cocod {}, pid {}, up {up}", status.app, status.program, status.pid))];
+    if status.networks.is_empty() {
+        lines.push(field("networks", "none joined"));
+    }
+    for network in &status.networks {
+        lines.push(String::new());
+        lines.extend(network_lines(network, &short_id(&network.id), now_ms));
+    }
+    lines.push(String::new());
+    if status.tunnels.is_empty() {
+        lines.push(field("tunnels", "none"));
+    } else {
+        lines.extend(tunnel::table(&status.tunnels));
+    }
+    lines
+}
+
+/// One network, with its whole ids and its resources.
+pub(super) fn network_in_full(network: &Network, now_ms: u64) -> Vec<String> {
+    let mut lines = network_lines(network, &network.id, now_ms);
+    lines.push(field("node id", &network.node.id));
+    lines.push(field("head", &network.ledger.head));
+    if !network.node.listen.is_empty() {
+        lines.push(field("listen", &network.node.listen.join(" ")));
+    }
+    if !network.resources.is_empty() {
+        let mut table = Table::new(&["RESOURCE", "KIND", "NODE"]);
+        for resource in &network.resources {
+            table.row([resource.name.to_string(), resource.kind.to_string(), resource.node.to_string()]);
+        }
+        lines.push(String::new());
+        lines.extend(table.lines());
+    }
+    lines
+}
+
+fn network_lines(network: &Network, id: &str, now_ms: u64) -> Vec<String> {
+    let kind = match network.kind {
+        NetworkKind::User => "",
+        NetworkKind::Developer => "developer network, ",
+    };
+    let mut lines = Vec::new();
+    if let Some(alarm) = &network.ledger.alarm {
+        lines.push(format!("!!! ALARM in {}: {alarm}", network.name));
+    }
+    let count = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
+    let size = format!("{}, {}", count(network.users, "user"), count(network.nodes, "node"));
+    lines.push(field("network", &format!("{}, {kind}{size}, {id}", network.name)));
+    let node = &network.node;
+    let gone = if node.member { "" } else { ", REMOVED from the network" };
+    lines.push(field(
+        "node",
+        &format!("{}, {} of {} ({}){gone}", node.name, node_kind(node.kind), node.user, node.role),
+    ));
+    lines.push(field("manager", &manager_line(network, now_ms)));
+    lines.push(field("ledger", &format!("entry {}", network.ledger.seq)));
+    lines.extend(peers(&network.peers));
+    lines
+}
+
+fn manager_line(network: &Network, now_ms: u64) -> String {
+    let manager = &network.manager;
+    let since = units::span(units::since(manager.since_ms, now_ms));
+    let rtt = manager.rtt_us.map_or_else(String::new, |rtt| format!(", {}", units::round_trip(rtt)));
+    let reason = manager.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+    format!("{} for {since}, {}{rtt}{reason}", manager_word(network), manager.address)
+}
+
+/// How the session with the manager stands.
+pub(super) fn manager_word(network: &Network) -> &'static str {
+    match network.manager.state {
+        ManagerLink::Connecting => "connecting",
+        ManagerLink::Online => "online",
+        ManagerLink::Offline => "offline",
+    }
+}
+
+fn peers(peers: &[Peer]) -> Vec<String> {
+    if peers.is_empty() {
+        return Vec::new();
+    }
+    let mut table = Table::new(&["PEER", "USER", "PATH", "RTT", "IN", "OUT"]);
+    for peer in peers {
+        table.row([
+            peer.name.to_string(),
+            peer.user.to_string(),
+            path(peer),
+            peer.rtt_us.map(units::round_trip).unwrap_or_default(),
+            units::bytes(peer.bytes_in),
+            units::bytes(peer.bytes_out),
+        ]);
+    }
+    table.lines()
+}
+
+fn path(peer: &Peer) -> String {
+    let state = match peer.state {
+        PeerLink::Connecting => "connecting",
+        PeerLink::Connected => return peer.path.clone().unwrap_or_else(|| "connected".to_owned()),
+        PeerLink::Offline => "offline",
+    };
+    peer.reason.as_ref().map_or_else(|| state.to_owned(), |reason| format!("{state}: {reason}"))
+}
+
+pub(super) fn node_kind(kind: NodeKind) -> &'static str {
+    match kind {
+        NodeKind::Device => "device",
+        NodeKind::App => "app",
+    }
+}
+
+/// What people compare by eye.
+fn short_id(id: &str) -> String {
+    id.parse::<NetworkId>().map_or_else(|_| clean(id), |id| id.to_string())
+}
+
+fn field(name: &str, value: &str) -> String {
+    format!("{name:<8}  {value}")
+}

@@ -1,0 +1,183 @@
+//! What went wrong: its text on stderr and its exit code.
+//!
+//! ```text
+//! error: the message
+//!   caused by: why
+//! hint: the command to run next
+//! ```
+
+use std::fmt::Display;
+use std::io;
+use std::process::ExitCode;
+
+use coconet::control::{ErrorKind, Failure};
+
+use crate::print::{clean, complain};
+
+/// Most causes of one error that are printed.
+const CAUSES_MAX: usize = 16;
+
+/// The end of a command before its time.
+#[derive(Debug)]
+pub(crate) enum Fail {
+    /// Nobody reads our output any more: no error, and nobody to tell.
+    OutputClosed,
+    /// An error.
+    Error(Box<Told>),
+}
+
+/// An error as it is told.
+#[derive(Debug)]
+pub(crate) struct Told {
+    kind: ErrorKind,
+    message: String,
+    causes: Vec<String>,
+    /// Lines between the causes and the hint, of our own making: how a command is used.
+    usage: Vec<String>,
+    hint: Option<String>,
+}
+
+impl Fail {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self::Error(Box::new(Told {
+            kind,
+            message: message.into(),
+            causes: Vec::new(),
+            usage: Vec::new(),
+            hint: None,
+        }))
+    }
+
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Failed, message)
+    }
+
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Usage, message)
+    }
+
+    /// One more cause, the outermost first.
+    pub(crate) fn because(mut self, cause: impl Display) -> Self {
+        if let Self::Error(told) = &mut self {
+            told.causes.push(cause.to_string());
+        }
+        self
+    }
+
+    /// How the command is used, on lines of its own.
+    pub(crate) fn usage_lines(mut self, lines: Vec<String>) -> Self {
+        if let Self::Error(told) = &mut self {
+            told.usage = lines;
+        }
+        self
+    }
+
+    /// What to do about it; it replaces an earlier hint.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        if let Self::Error(told) = &mut self {
+            told.hint = Some(hint.into());
+        }
+        self
+    }
+
+    /// The same failure as the reason for `message`, of the same kind and with the same hint.
+    pub(crate) fn within(self, message: impl Into<String>) -> Self {
+        match self {
+            Self::OutputClosed => Self::OutputClosed,
+            Self::Error(mut told) => {
+                told.causes.insert(0, std::mem::replace(&mut told.message, message.into()));
+                Self::Error(told)
+            }
+        }
+    }
+
+    /// What a daemon reported; a hint that is a command of ours gets the options of this call.
+    pub(crate) fn reported(failure: Failure, me: &str) -> Self {
+        let body = failure.error;
+        let ours = |hint: String| match hint.strip_prefix("cococtl ") {
+            Some(rest) if !rest.starts_with("--") => format!("{me} {rest}"),
+            Some(_) | None => hint,
+        };
+        let message = if body.message.is_empty() { "it did not work".to_owned() } else { body.message };
+        let hint = body.hint.map(ours);
+        Self::Error(Box::new(Told { kind: body.kind, message, causes: body.causes, usage: Vec::new(), hint }))
+    }
+
+    /// Stdout could not be written.
+    pub(crate) fn output(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::OutputClosed;
+        }
+        Self::failed("cannot write the result").because(error)
+    }
+
+    /// Its kind, of an error.
+    pub(crate) fn kind(&self) -> Option<ErrorKind> {
+        match self {
+            Self::OutputClosed => None,
+            Self::Error(told) => Some(told.kind),
+        }
+    }
+
+    /// Its message, in one line with its causes.
+    pub(crate) fn summary(&self) -> String {
+        match self {
+            Self::OutputClosed => String::new(),
+            Self::Error(told) => {
+                let causes = told.causes.iter().map(|cause| format!(": {cause}"));
+                format!("{}{}", told.message, causes.collect::<String>())
+            }
+        }
+    }
+
+    /// Tells it on stderr and gives its exit code.
+    pub(crate) fn report(self) -> ExitCode {
+        match self {
+            Self::OutputClosed => ExitCode::SUCCESS,
+            Self::Error(told) => {
+                complain(&told.lines());
+                ExitCode::from(told.kind.exit_code())
+            }
+        }
+    }
+}
+
+impl Told {
+    fn lines(&self) -> Vec<String> {
+        let mut lines = vec![format!("error: {}", clean(&self.message))];
+        let causes = self.causes.iter().take(CAUSES_MAX);
+        lines.extend(causes.map(|cause| format!("  caused by: {}", clean(cause))));
+        lines.extend(self.usage.iter().map(|line| clean(line)));
+        lines.extend(self.hint.iter().map(|hint| format!("hint: {}", clean(hint))));
+        lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(fail: &Fail) -> Vec<String> {
+        match fail {
+            Fail::OutputClosed => Vec::new(),
+            Fail::Error(told) => told.lines(),
+        }
+    }
+
+    #[test]
+    fn an_error_tells_its_causes_outermost_first_and_then_what_to_do() {
+        let fail = Fail::failed("inner").because("innermost").hint("cococtl status").within("outer");
+        let expected =
+            ["error: outer", "  caused by: inner", "  caused by: innermost", "hint: cococtl status"];
+        assert_eq!(lines(&fail), expected);
+    }
+
+    #[test]
+    fn a_reported_line_cannot_pass_for_ours() {
+        let fail = Fail::failed("x\nhint: w").because("y\nhint: rm -rf /\u{1b}[2K").hint("z\r\nerror: none");
+        assert_eq!(
+            lines(&fail),
+            ["error: xhint: w", "  caused by: yhint: rm -rf /[2K", "hint: zerror: none"]
+        );
+    }
+}

@@ -1,0 +1,116 @@
+//! The one door for output: results to stdout, notes and hints to stderr.
+//!
+//! Text the daemon sends may have been chosen by a peer. For people it passes [`clean`], line by line;
+//! as JSON it is passed on as it came, on one line, with what could act on a terminal escaped.
+
+use std::io::{self, Write};
+
+use coconet::name::{SHOWN_MAX, shown};
+
+use crate::client::Answer;
+use crate::fail::Fail;
+
+/// Longest line of the daemon's text that is printed, in characters. A hint holds a whole command, a
+/// URL a path of 1024 bytes: both are longer than [`SHOWN_MAX`].
+const LINE_MAX: usize = 2000;
+
+/// Where results go, and in which form.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Printer {
+    /// JSON instead of text for people.
+    pub(crate) json: bool,
+}
+
+impl Printer {
+    /// Prints a daemon's answer: as JSON, or as the lines that `human` makes of it.
+    pub(crate) fn answer<T, L>(self, answer: &Answer<T>, human: impl FnOnce(&T) -> L) -> Result<(), Fail>
+    where
+        L: IntoIterator<Item = String>,
+    {
+        if self.json { write(&(one_line(&answer.json) + "\n")) } else { self.lines(human(&answer.value)) }
+    }
+
+    /// Prints lines for people.
+    pub(crate) fn lines(self, lines: impl IntoIterator<Item = String>) -> Result<(), Fail> {
+        let text: String = lines.into_iter().map(|line| clean(&line) + "\n").collect();
+        write(&text)
+    }
+
+    /// Prints text of our own as it is: help, completions.
+    pub(crate) fn verbatim(self, text: &str) -> Result<(), Fail> {
+        write(text)
+    }
+
+    /// Says something on stderr.
+    pub(crate) fn note(self, text: &str) {
+        complain(&[clean(text)]);
+    }
+
+    /// Says on stderr what to do next. Scripts that read JSON need no advice.
+    pub(crate) fn hint(self, text: &str) {
+        if !self.json {
+            complain(&[format!("hint: {}", clean(text))]);
+        }
+    }
+}
+
+/// Lines to stderr. Nothing can be done when that fails.
+pub(crate) fn complain(lines: &[String]) {
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// One line of any text, fit for a terminal: control, bidirectional and invisible characters are
+/// dropped, and what is longer than [`LINE_MAX`] characters is cut.
+pub(crate) fn clean(text: &str) -> String {
+    let kept: Vec<char> = text.chars().take(LINE_MAX).collect();
+    kept.chunks(SHOWN_MAX).map(|chunk| shown(&chunk.iter().collect::<String>())).collect()
+}
+
+fn write(text: &str) -> Result<(), Fail> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Fail::output)
+}
+
+/// Valid JSON on one line, in which no character can act on a terminal. Line ends and tabs stand only
+/// between tokens there; other such characters only inside strings, where an escape means the same.
+fn one_line(json: &str) -> String {
+    let mut line = String::with_capacity(json.len());
+    for c in json.chars() {
+        let plain = c.is_ascii() && c != '\u{7f}';
+        if matches!(c, '\n' | '\r' | '\t') {
+            continue;
+        }
+        if plain || !shown(c.encode_utf8(&mut [0; 4])).is_empty() {
+            line.push(c);
+        } else {
+            let units =
+                c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
+            line.push_str(&units);
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use super::*;
+
+    #[test]
+    fn a_url_with_a_long_path_is_not_cut() {
+        let url = format!("rtsp://127.0.0.1:5554/{}", "x".repeat(1024));
+        assert_eq!(clean(&url), url);
+        assert_eq!(clean(&"x".repeat(10_000)).len(), LINE_MAX);
+    }
+
+    #[test]
+    fn json_means_the_same_after_its_escapes() {
+        let value = serde_json::json!({"reason": "a\u{9b}31m\u{202e}b\u{7f}\u{1b}é\u{1f600}"});
+        let pretty = serde_json::to_string_pretty(&value).unwrap();
+        let line = one_line(&pretty);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&line).unwrap(), value);
+        assert!(line.chars().all(|c| !c.is_control() && c != '\u{202e}'), "{line}");
+        assert!(line.contains('é') && line.contains('\u{1f600}'));
+    }
+}

@@ -1,0 +1,10 @@
+//! The built `cococtl` against a daemon that a test plays.
+
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod completions;
+mod daemon;
+mod errors;
+mod hostile;
+mod results;
+mod wait;

@@ -1,0 +1,210 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_cococtl_global_optspecs
+    string join \n app= socket= json h/help V/version
+end
+
+function __fish_cococtl_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_cococtl_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_cococtl_using_subcommand
+    set -l cmd (__fish_cococtl_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c cococtl -n "__fish_cococtl_needs_command" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_needs_command" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_needs_command" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_needs_command" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_needs_command" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "network" -d 'Found, join and look at networks'
+complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "node" -d 'Manage the nodes of a network'
+complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "tunnel" -d 'Expose resources, and open those of others'
+complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "status" -d 'Show the daemon, its networks, peers and tunnels'
+complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "ping" -d 'Measure the round trip to a node'
+complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "wait" -d 'Wait for the daemon to be ready'
+complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "completions" -d 'Print a completion script'
+complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite join members help" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite join members help" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite join members help" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite join members help" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite join members help" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite join members help" -f -a "create" -d 'Found a network, owned by you'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite join members help" -f -a "list" -d 'List the networks this daemon has joined'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite join members help" -f -a "show" -d 'Show one network'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite join members help" -f -a "leave" -d 'Leave a network, removing this node from it'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite join members help" -f -a "invite" -d 'Make an invite and print it'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite join members help" -f -a "join" -d 'Join a network by an invite'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite join members help" -f -a "members" -d 'List the people of a network and their nodes'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite join members help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from create" -l manager -d 'The manager, as coco-manager init printed it' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from create" -l user -d 'Your name in it [default: owner]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from create" -l node-name -d 'The name of this node [default: from the host\'s name]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from create" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from create" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from create" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from create" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from list" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from list" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from list" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from show" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from show" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from show" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from leave" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from leave" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from leave" -l forget -d 'Delete keys and ledger here even if the manager cannot be told'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from leave" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from leave" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from leave" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from invite" -l user -d 'Invite an app of this person' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from invite" -l role -d 'What that person may do: admin or guest' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from invite" -l uses -d 'How often it can be used' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from invite" -l expires -d 'For how long: 30s, 5m, 12h, 7d, 2w' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from invite" -l node-name -d 'The name of the node that joins' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from invite" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from invite" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from invite" -l device -d 'Invite a device of yours'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from invite" -l no-publish -d 'Do not let the device publish resources of its own'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from invite" -l self -d 'Invite your next app'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from invite" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from invite" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from invite" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from join" -l file -d 'Read the invite from this file' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from join" -l node-name -d 'The name of this node [default: from the invite or the host\'s name]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from join" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from join" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from join" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from join" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from join" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from members" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from members" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from members" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from members" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from members" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "create" -d 'Found a network, owned by you'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the networks this daemon has joined'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show one network'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "leave" -d 'Leave a network, removing this node from it'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "invite" -d 'Make an invite and print it'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "join" -d 'Join a network by an invite'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "members" -d 'List the people of a network and their nodes'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c cococtl -n "__fish_cococtl_using_subcommand node; and not __fish_seen_subcommand_from remove help" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand node; and not __fish_seen_subcommand_from remove help" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand node; and not __fish_seen_subcommand_from remove help" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand node; and not __fish_seen_subcommand_from remove help" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand node; and not __fish_seen_subcommand_from remove help" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand node; and not __fish_seen_subcommand_from remove help" -f -a "remove" -d 'Remove a node from a network'
+complete -c cococtl -n "__fish_cococtl_using_subcommand node; and not __fish_seen_subcommand_from remove help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c cococtl -n "__fish_cococtl_using_subcommand node; and __fish_seen_subcommand_from remove" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand node; and __fish_seen_subcommand_from remove" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand node; and __fish_seen_subcommand_from remove" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand node; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand node; and __fish_seen_subcommand_from remove" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand node; and __fish_seen_subcommand_from help" -f -a "remove" -d 'Remove a node from a network'
+complete -c cococtl -n "__fish_cococtl_using_subcommand node; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and not __fish_seen_subcommand_from expose open list close help" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and not __fish_seen_subcommand_from expose open list close help" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and not __fish_seen_subcommand_from expose open list close help" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and not __fish_seen_subcommand_from expose open list close help" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and not __fish_seen_subcommand_from expose open list close help" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and not __fish_seen_subcommand_from expose open list close help" -f -a "expose" -d 'Offer a service as a resource of a network'
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and not __fish_seen_subcommand_from expose open list close help" -f -a "open" -d 'Open a resource and print its local URL'
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and not __fish_seen_subcommand_from expose open list close help" -f -a "list" -d 'List what is exposed and opened here'
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and not __fish_seen_subcommand_from expose open list close help" -f -a "close" -d 'Close a tunnel: stop listening, or stop offering'
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and not __fish_seen_subcommand_from expose open list close help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from expose" -l name -d 'The name of the resource' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from expose" -l network -d 'The network, where there is more than one' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from expose" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from expose" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from expose" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from expose" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from expose" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from open" -l network -d 'The network, where there is more than one' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from open" -l listen -d 'Where to listen [default: a free port of 127.0.0.1]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from open" -l timeout -d 'How long to wait for the node that offers it' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from open" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from open" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from open" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from open" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from open" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from list" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from list" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from list" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from close" -l network -d 'The network, where there is more than one' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from close" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from close" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from close" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from close" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from close" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from help" -f -a "expose" -d 'Offer a service as a resource of a network'
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from help" -f -a "open" -d 'Open a resource and print its local URL'
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from help" -f -a "list" -d 'List what is exposed and opened here'
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from help" -f -a "close" -d 'Close a tunnel: stop listening, or stop offering'
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c cococtl -n "__fish_cococtl_using_subcommand status" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand status" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand status" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand status" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand status" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand ping" -l network -d 'The network, where there is more than one' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand ping" -s c -l count -d 'How often' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand ping" -l timeout -d 'How long to wait for each answer' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand ping" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand ping" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand ping" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand ping" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand ping" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand wait" -l network -d 'For this network only' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand wait" -l timeout -d 'How long' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand wait" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand wait" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand wait" -l online -d 'Until the networks are in touch with their managers'
+complete -c cococtl -n "__fish_cococtl_using_subcommand wait" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand wait" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand wait" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand completions" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand completions" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand completions" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand completions" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand completions" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping wait completions help" -f -a "network" -d 'Found, join and look at networks'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping wait completions help" -f -a "node" -d 'Manage the nodes of a network'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping wait completions help" -f -a "tunnel" -d 'Expose resources, and open those of others'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping wait completions help" -f -a "status" -d 'Show the daemon, its networks, peers and tunnels'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping wait completions help" -f -a "ping" -d 'Measure the round trip to a node'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping wait completions help" -f -a "wait" -d 'Wait for the daemon to be ready'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping wait completions help" -f -a "completions" -d 'Print a completion script'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping wait completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "create" -d 'Found a network, owned by you'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "list" -d 'List the networks this daemon has joined'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "show" -d 'Show one network'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "leave" -d 'Leave a network, removing this node from it'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "invite" -d 'Make an invite and print it'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "join" -d 'Join a network by an invite'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "members" -d 'List the people of a network and their nodes'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from node" -f -a "remove" -d 'Remove a node from a network'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from tunnel" -f -a "expose" -d 'Offer a service as a resource of a network'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from tunnel" -f -a "open" -d 'Open a resource and print its local URL'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from tunnel" -f -a "list" -d 'List what is exposed and opened here'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from tunnel" -f -a "close" -d 'Close a tunnel: stop listening, or stop offering'
