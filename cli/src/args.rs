@@ -43,7 +43,8 @@ const GLOBAL: &str = "Global options";
 
 /// Drive a coco daemon over its control socket
 #[derive(Parser)]
-#[command(name = "cococtl", version, propagate_version = true, after_help = AFTER, color = ColorChoice::Never)]
+#[command(name = "cococtl", version, propagate_version = true)]
+#[command(after_help = AFTER, color = ColorChoice::Never)]
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) which: Which,
@@ -61,7 +62,8 @@ pub(crate) struct Which {
     #[arg(long, global = true, value_name = "NAME", help_heading = GLOBAL)]
     pub(crate) app: Option<Name>,
     /// Talk to the daemon behind this control socket
-    #[arg(long, global = true, value_name = "PATH", help_heading = GLOBAL, value_hint = clap::ValueHint::FilePath)]
+    #[arg(long, global = true, value_name = "PATH", help_heading = GLOBAL)]
+    #[arg(value_hint = clap::ValueHint::FilePath)]
     pub(crate) socket: Option<PathBuf>,
 }
 
@@ -79,19 +81,22 @@ pub(crate) enum Command {
     /// Show the daemon, its networks, peers and tunnels
     Status,
     /// Measure the round trip to a node
-    #[command(
-        after_help = "Examples:\n  $ cococtl ping front-door-camera\n  $ cococtl ping n:... -c 1 --network home"
-    )]
+    #[command(after_help = "\
+Examples:
+  $ cococtl ping front-door-camera
+  $ cococtl ping n:... -c 1 --network home")]
     Ping(Ping),
     /// Wait for the daemon to be ready
-    #[command(
-        after_help = "When the time is over: exit status 3 without a daemon, 6 with a network that is not online.\n\nExamples:\n  $ cococtl wait --online --timeout 10s && cococtl tunnel open front-door"
-    )]
+    #[command(after_help = "\
+When the time is over: exit status 3 without a daemon, 6 with a network that is not online.
+
+Examples:
+  $ cococtl wait --online --timeout 10s && cococtl tunnel open front-door")]
     Wait(Wait),
     /// Print a completion script
-    #[command(
-        after_help = "Examples:\n  $ cococtl completions bash > ~/.local/share/bash-completion/completions/cococtl"
-    )]
+    #[command(after_help = "\
+Examples:
+  $ cococtl completions bash > ~/.local/share/bash-completion/completions/cococtl")]
     Completions {
         /// The shell to print it for
         shell: Shell,
@@ -101,9 +106,9 @@ pub(crate) enum Command {
 #[derive(Subcommand)]
 pub(crate) enum Network {
     /// Found a network, owned by you
-    #[command(
-        after_help = "Examples:\n  $ cococtl network create home --manager mgr1...@manager.example:4433 --user alice"
-    )]
+    #[command(after_help = "\
+Examples:
+  $ cococtl network create home --manager mgr1...@manager.example:4433 --user alice")]
     Create {
         /// The name of the network
         name: Name,
@@ -271,7 +276,8 @@ pub(crate) struct Ping {
     #[arg(long, value_name = "NAME")]
     pub(crate) network: Option<Name>,
     /// How often
-    #[arg(short, long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(short, long, value_name = "N", default_value_t = 3)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) count: u32,
     /// How long to wait for each answer
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration::parse)]

@@ -5,14 +5,15 @@
 
 use std::io::{self, Write};
 
+use coconet::invite::INVITE_TEXT_MAX;
 use coconet::name::{SHOWN_MAX, shown};
 
 use crate::client::Answer;
 use crate::fail::Fail;
 
-/// Longest line of the daemon's text that is printed, in characters. A hint holds a whole command, a
-/// URL a path of 1024 bytes: both are longer than [`SHOWN_MAX`].
-const LINE_MAX: usize = 2000;
+/// Longest line of the daemon's text that is printed, in characters: an invite is one, and a URL with
+/// its path is longer than [`SHOWN_MAX`] too.
+const LINE_MAX: usize = INVITE_TEXT_MAX;
 
 /// Where results go, and in which form.
 #[derive(Debug, Clone, Copy)]
@@ -98,10 +99,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_with_a_long_path_is_not_cut() {
+    fn an_invite_and_a_url_with_a_long_path_are_not_cut() {
         let url = format!("rtsp://127.0.0.1:5554/{}", "x".repeat(1024));
         assert_eq!(clean(&url), url);
-        assert_eq!(clean(&"x".repeat(10_000)).len(), LINE_MAX);
+        let invite = "a".repeat(INVITE_TEXT_MAX);
+        assert_eq!(clean(&invite), invite);
+        assert_eq!(clean(&"x".repeat(100_000)).len(), LINE_MAX);
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read};
 use std::path::Path;
-use std::time::Duration;
 
 use coconet::control::{
     CreateInvite, CreateNetwork, Done, InvitePurpose, Invited, JoinNetwork, Members, Network, Networks,
@@ -123,22 +122,16 @@ async fn invite(context: &Context, invite: Invite) -> Result<(), Fail> {
     }
     context.out.answer(&answer, |invited| [invited.invite.clone()])?;
     if !context.out.json {
-        let left = units::since(units::now_ms(), invited.expires_ms);
         context.out.note(&format!(
             "a secret: whoever has it can join {} as {whom}, {}, until {} ({})",
             invite.name,
             if invited.uses == 1 { "once".to_owned() } else { format!("{} times", invited.uses) },
             units::date(invited.expires_ms),
-            duration::text(to_the_minute(left)),
+            duration::text(invite.expires),
         ));
         context.out.hint("cococtl network join - on the other machine, with the invite on its stdin");
     }
     Ok(())
-}
-
-/// What is left of `7d` a moment later is still about `7d`.
-fn to_the_minute(left: Duration) -> Duration {
-    Duration::from_secs(left.as_secs().saturating_add(30) / 60 * 60)
 }
 
 async fn join(context: &Context, join: Join) -> Result<(), Fail> {

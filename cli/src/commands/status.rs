@@ -51,12 +51,18 @@ fn screen(status: &Status, now_ms: u64) -> Vec<String> {
     let up = units::span(units::since(status.started_ms, now_ms));
     let mut lines =
         vec![field("app", &format!("{}, cocod {}, pid {}, up {up}", status.app, status.program, status.pid))];
+    let refused = status.counters.iter().filter(|(_, count)| **count > 0);
+    let refused: Vec<String> = refused.map(|(what, count)| format!("{what} {count}")).collect();
+    if !refused.is_empty() {
+        lines.push(field("refused", &refused.join(", ")));
+    }
     if status.networks.is_empty() {
         lines.push(field("networks", "none joined"));
     }
     for network in &status.networks {
         lines.push(String::new());
         lines.extend(network_lines(network, &short_id(&network.id), now_ms));
+        lines.extend(peers(&network.peers));
     }
     lines.push(String::new());
     if status.tunnels.is_empty() {
@@ -74,6 +80,10 @@ pub(super) fn network_in_full(network: &Network, now_ms: u64) -> Vec<String> {
     lines.push(field("head", &network.ledger.head));
     if !network.node.listen.is_empty() {
         lines.push(field("listen", &network.node.listen.join(" ")));
+    }
+    if !network.peers.is_empty() {
+        lines.push(String::new());
+        lines.extend(peers(&network.peers));
     }
     if !network.resources.is_empty() {
         let mut table = Table::new(&["RESOURCE", "KIND", "NODE"]);
@@ -106,7 +116,6 @@ fn network_lines(network: &Network, id: &str, now_ms: u64) -> Vec<String> {
     ));
     lines.push(field("manager", &manager_line(network, now_ms)));
     lines.push(field("ledger", &format!("entry {}", network.ledger.seq)));
-    lines.extend(peers(&network.peers));
     lines
 }
 
@@ -168,4 +177,71 @@ fn short_id(id: &str) -> String {
 
 fn field(name: &str, value: &str) -> String {
     format!("{name:<8}  {value}")
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use super::*;
+    use serde_json::json;
+
+    /// 3 hours after everything began.
+    const NOW: u64 = 3 * 3_600_000;
+
+    fn status() -> Status {
+        let id = NetworkId(coconet::id::Hash([7; 32])).full();
+        let peers = json!([
+            {"id": "n:x", "name": "camera", "user": "alice", "state": "connected",
+             "path": "direct 198.51.100.7:4433", "rtt_us": 1234, "bytes_in": 123_456_789, "bytes_out": 4567,
+             "reason": null},
+            {"id": "n:y", "name": "tablet", "user": "bob", "state": "offline", "path": null, "rtt_us": null,
+             "bytes_in": 0, "bytes_out": 0, "reason": "last seen 3 h ago"},
+        ]);
+        let network = json!({
+            "version": 1, "name": "home", "id": id, "kind": "user",
+            "node": {"id": "n:z", "name": "viewer", "user": "alice", "kind": "app", "role": "owner",
+                     "member": true, "listen": ["0.0.0.0:41414"]},
+            "manager": {"address": "manager.example:4433", "state": "online", "since_ms": 0, "rtt_us": 12_345,
+                        "reason": null},
+            "ledger": {"seq": 12, "head": "h:w", "alarm": null}, "users": 2, "nodes": 1,
+            "resources": [{"name": "front-door", "kind": "rtsp", "node": "camera"}], "peers": peers,
+        });
+        serde_json::from_value(json!({
+            "version": 1, "app": "player", "program": "0.1.0", "pid": 7, "started_ms": 0, "state_dir": "/s",
+            "networks": [network], "tunnels": [], "counters": {"hello": 3, "initial": 0},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn one_screen_tells_it_all() {
+        let expected = "\
+app       player, cocod 0.1.0, pid 7, up 3 h
+refused   hello 3
+
+network   home, 2 users, 1 node, net:a4dqobyha4
+node      viewer, app of alice (owner)
+manager   online for 3 h, manager.example:4433, 12.3 ms
+ledger    entry 12
+PEER    USER   PATH                        RTT     IN      OUT
+camera  alice  direct 198.51.100.7:4433    1.2 ms  123 MB  4.5 kB
+tablet  bob    offline: last seen 3 h ago  -       0 B     0 B
+
+tunnels   none";
+        assert_eq!(screen(&status(), NOW).join("\n"), expected);
+    }
+
+    #[test]
+    fn what_is_wrong_stands_out() {
+        let mut network = status().networks.remove(0);
+        network.ledger.alarm = Some("entry 9 was stamped twice".to_owned());
+        network.manager.state = ManagerLink::Offline;
+        network.manager.reason = Some("no answer".to_owned());
+        network.manager.rtt_us = None;
+        network.node.member = false;
+        let lines = network_in_full(&network, NOW);
+        assert_eq!(lines[0], "!!! ALARM in home: entry 9 was stamped twice");
+        assert_eq!(lines[2], "node      viewer, app of alice (owner), REMOVED from the network");
+        assert_eq!(lines[3], "manager   offline for 3 h, manager.example:4433: no answer");
+    }
 }
