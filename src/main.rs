@@ -1,1 +1,157 @@
-fn main() {}
+//! `cocod`: one daemon for one app.
+
+use std::ffi::OsString;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, anyhow};
+use clap::Parser;
+use cocod::config::{CONFIG_MAX, Config};
+use cocod::daemon::Daemon;
+use cocod::state_dir::StateDir;
+use cocod::store::Store;
+use cocod::{config, control};
+use coconet::control::paths::{DEFAULT_APP, Environment, SOCKET_NAME};
+use coconet::name::Name;
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::stat::{Mode, umask};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// Exit code for a configuration that cannot be used (`EX_CONFIG` of sysexits.h).
+const BAD_CONFIG: u8 = 78;
+
+/// Run one coco daemon, for one application
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Examples:\n  $ cocod --app camera\n  $ cocod --app camera --config /etc/coco/camera.toml --check"
+)]
+struct Args {
+    /// The application this daemon is for
+    #[arg(long, env = "COCO_APP", default_value = DEFAULT_APP)]
+    app: Name,
+    /// Read the configuration from FILE
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Keep state in DIR [default: /var/lib/coco/APP for root, else ~/.local/state/coco/APP]
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Listen for control on PATH [default: control.sock in DIR, or in the runtime directory]
+    #[arg(long, value_name = "PATH", env = "COCO_SOCKET")]
+    socket: Option<PathBuf>,
+    /// Check configuration, state directory and keys, and exit
+    #[arg(long)]
+    check: bool,
+}
+
+/// An error, and whether it is the configuration's.
+enum Failure {
+    Config(anyhow::Error),
+    Other(anyhow::Error),
+}
+
+fn main() -> ExitCode {
+    // Everything this process makes is for its user alone, and nothing of it goes into a core file.
+    umask(Mode::from_bits_truncate(0o077));
+    let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
+    let args = Args::parse();
+    match start(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Config(error)) => {
+            report(&error, "cocod --check reads the configuration without starting; see config.example.toml");
+            ExitCode::from(BAD_CONFIG)
+        }
+        Err(Failure::Other(error)) => {
+            report(&error, "");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(args: &Args) -> Result<(), Failure> {
+    let config = read_config(args.config.as_deref()).map_err(Failure::Config)?;
+    let environment = environment();
+    let no_home = || Failure::Config(anyhow!("no home directory: name a state directory with --state"));
+    let state = match &args.state {
+        Some(path) => path.clone(),
+        None => environment.state_dir(&args.app).ok_or_else(no_home)?,
+    };
+    let socket = match (&args.socket, &config.control.socket) {
+        (Some(path), _) => path.clone(),
+        (None, path) if !path.as_os_str().is_empty() => path.clone(),
+        (None, _) if args.state.is_some() => state.join(SOCKET_NAME),
+        (None, _) => environment.socket(&args.app).ok_or_else(no_home)?,
+    };
+    if args.check {
+        return StateDir::inspect(&state).map_err(|error| Failure::Config(error.into()));
+    }
+    let level = EnvFilter::try_from_env("COCO_LOG").unwrap_or_else(|_| EnvFilter::new(&config.log.level));
+    tracing_subscriber::fmt().with_env_filter(level).with_writer(std::io::stderr).with_ansi(false).init();
+    // Packets, streams and control requests share one thread: on the machines this runs on, handing
+    // packets between threads costs more than it gives. The disk has a thread of its own.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context("cannot start").map_err(Failure::Other)?;
+    runtime.block_on(run(args.app.clone(), config, &state, &socket)).map_err(Failure::Other)
+}
+
+async fn run(app: Name, config: Config, state: &Path, socket: &Path) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    let state_dir = StateDir::open(state)?;
+    let store = Store::open(&state_dir.database())?;
+    let (listener, _socket_file) =
+        control::bind(socket).with_context(|| format!("cannot listen on {}", socket.display()))?;
+    let daemon = Daemon::start(app, config, state_dir, store).await?;
+    tracing::info!(socket = %socket.display(), state = %state.display(), "ready");
+    notify(sd_notify::NotifyState::Ready);
+    let stopping = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    control::run(listener, std::sync::Arc::clone(&daemon), stopping).await.context("the control socket")?;
+    notify(sd_notify::NotifyState::Stopping);
+    daemon.stop().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn read_config(path: Option<&Path>) -> anyhow::Result<Config> {
+    let Some(path) = path else { return Ok(Config::default()) };
+    let named = || path.display().to_string();
+    let mut text = String::new();
+    let file = std::fs::File::open(path).with_context(named)?;
+    file.take(CONFIG_MAX).read_to_string(&mut text).with_context(named)?;
+    config::parse(&text).with_context(named)
+}
+
+fn environment() -> Environment {
+    let path = |name| std::env::var_os(name).filter(|value: &OsString| !value.is_empty()).map(PathBuf::from);
+    Environment {
+        root: nix::unistd::geteuid().is_root(),
+        home: path("HOME"),
+        state_home: path("XDG_STATE_HOME"),
+        runtime_dir: path("XDG_RUNTIME_DIR"),
+    }
+}
+
+/// Tell the service manager, if there is one.
+fn notify(state: sd_notify::NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::debug!(%error, "service manager not told");
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the last words of a program without a log")]
+fn report(error: &anyhow::Error, hint: &str) {
+    eprintln!("error: {error}");
+    for cause in error.chain().skip(1) {
+        eprintln!("  caused by: {cause}");
+    }
+    if !hint.is_empty() {
+        eprintln!("hint: {hint}");
+    }
+}

@@ -54,9 +54,12 @@ impl Sockets {
         let mut sockets = Self { v4: None, v6: None, dropped: Arc::default(), v6_first: false };
         let mut failure = io::Error::new(io::ErrorKind::InvalidInput, "no address to listen on");
         for address in addresses {
-            let bound = bind_one(*address).or_else(|error| match error.kind() {
-                io::ErrorKind::AddrInUse if fallback => bind_one(SocketAddr::new(address.ip(), 0)),
-                _ => Err(error),
+            let bound = bind_one(*address).or_else(|error| {
+                if fallback && error.kind() == io::ErrorKind::AddrInUse {
+                    bind_one(SocketAddr::new(address.ip(), 0))
+                } else {
+                    Err(error)
+                }
             });
             match bound {
                 Ok(family) if address.is_ipv4() => sockets.v4 = Some(Arc::new(family)),

@@ -85,17 +85,24 @@ impl Drop for Counted<'_> {
 }
 
 /// Join `local` and `channel` until both directions have ended, or until `cut` says with which code to
-/// end both.
+/// end both. With `awaits_reply` the first thing on the channel is the far end's [`Reply`] to our open;
+/// the local socket's bytes do not wait for it.
 pub async fn splice(
     local: Local,
     mut channel: Channel,
+    awaits_reply: bool,
     meter: &Meter,
     cut: impl Future<Output = Reset>,
 ) -> Result<(), Broken> {
     let ended = {
         let Channel { tx, rx } = &mut channel;
-        let both =
-            async { tokio::try_join!(upward(&local, tx, meter), downward(rx, &local, meter)).map(|_| ()) };
+        let down = async {
+            if awaits_reply {
+                opened(rx).await?;
+            }
+            downward(rx, &local, meter).await
+        };
+        let both = async { tokio::try_join!(upward(&local, tx, meter), down).map(|_| ()) };
         tokio::select! {
             ended = both => ended,
             code = cut => Err(Broken::Here(code)),

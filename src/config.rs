@@ -1,0 +1,146 @@
+//! `cocod.toml`: every key, its default, and what it may be.
+//!
+//! [`parse`] is pure. Unknown keys are errors, so that a typing mistake is not a silent default.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use coconet::name::Name;
+use serde::Deserialize;
+
+/// Longest configuration file, in bytes.
+pub const CONFIG_MAX: u64 = 64 * 1024;
+
+/// Most clients of one opened tunnel that the configuration may allow.
+pub const CLIENTS_MAX: u32 = 4096;
+
+/// The whole file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The node in each network.
+    pub node: NodeConfig,
+    /// The control socket.
+    pub control: ControlConfig,
+    /// Opened tunnels.
+    pub tunnel: TunnelConfig,
+    /// What is written to stderr.
+    pub log: LogConfig,
+}
+
+/// `[node]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NodeConfig {
+    /// The name proposed when joining; empty for the machine's.
+    pub name: String,
+    /// UDP addresses to listen on, at most one per family. Empty for every interface, both families,
+    /// and a port that is chosen once and kept.
+    pub listen: Vec<SocketAddr>,
+}
+
+/// `[control]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ControlConfig {
+    /// Path of the control socket; empty for the default.
+    pub socket: PathBuf,
+}
+
+/// `[tunnel]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TunnelConfig {
+    /// Local connections of one opened tunnel at a time; further ones wait.
+    pub max_clients: u32,
+}
+
+/// `[log]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// A level, or directives as `tracing` knows them. `COCO_LOG` goes before it.
+    pub level: String,
+}
+
+impl Default for TunnelConfig {
+    fn default() -> Self {
+        Self { max_clients: 1024 }
+    }
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { level: "info".to_owned() }
+    }
+}
+
+/// Why a text is no configuration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// Not TOML of this shape; the message says where.
+    #[error("{0}")]
+    Toml(String),
+    /// A value that is not allowed.
+    #[error("{key}: {reason}")]
+    Value {
+        /// The key.
+        key: &'static str,
+        /// What is wrong.
+        reason: &'static str,
+    },
+}
+
+/// The configuration in `text`.
+pub fn parse(text: &str) -> Result<Config, ConfigError> {
+    let config: Config = toml::from_str(text).map_err(|error| ConfigError::Toml(error.to_string()))?;
+    let value = |key, reason| ConfigError::Value { key, reason };
+    if !config.node.name.is_empty() && config.node.name.parse::<Name>().is_err() {
+        return Err(value("node.name", "not a name: 1 to 63 of a-z 0-9 . _ -"));
+    }
+    let v4 = config.node.listen.iter().filter(|address| address.is_ipv4()).count();
+    if v4 > 1 || config.node.listen.len() - v4 > 1 {
+        return Err(value("node.listen", "at most one IPv4 and one IPv6 address"));
+    }
+    if config.node.listen.iter().any(|address| address.ip().is_multicast()) {
+        return Err(value("node.listen", "a multicast address cannot be listened on"));
+    }
+    if !(1..=CLIENTS_MAX).contains(&config.tunnel.max_clients) {
+        return Err(value("tunnel.max_clients", "from 1 to 4096"));
+    }
+    if config.log.level.parse::<tracing_subscriber::EnvFilter>().is_err() {
+        return Err(value("log.level", "a level (error, warn, info, debug, trace) or filter directives"));
+    }
+    Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use super::*;
+
+    #[test]
+    fn the_example_holds_every_key_with_its_default() {
+        let example = include_str!("../config.example.toml");
+        assert_eq!(parse(example).unwrap(), Config::default());
+        for key in ["name", "listen", "socket", "max_clients", "level"] {
+            assert!(example.contains(&format!("{key} =")), "{key} is not in the example");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (text, said) in [
+            ("[node]\nlistne = []", "listne"),
+            ("[node]\nname = \"A b\"", "node.name"),
+            ("[node]\nlisten = [\"1.2.3.4:1\", \"1.2.3.5:1\"]", "node.listen"),
+            ("[node]\nlisten = [\"nonsense\"]", "listen"),
+            ("[tunnel]\nmax_clients = 0", "tunnel.max_clients"),
+            ("[log]\nlevel = \"a=b=c\"", "log.level"),
+            ("nonsense", "expected"),
+        ] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains(said), "{text:?} gave {error:?}");
+        }
+    }
+}

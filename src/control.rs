@@ -1,0 +1,246 @@
+//! The control API's server: HTTP/1.1 and JSON on a unix socket; see [`coconet::control`].
+//!
+//! The socket has mode 0600 in a directory of mode 0700, and the process at the other end of each
+//! connection must be of this user or root. There is no TCP listener, so no web page can reach it.
+
+use std::convert::Infallible;
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::connect_info::{ConnectInfo, Connected};
+use axum::extract::{DefaultBodyLimit, Path as UrlPath, Query, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use axum::serve::IncomingStream;
+use axum::{Router, serve};
+use coconet::control::{BODY_MAX, ErrorKind, Failure, VERSION};
+use coconet::name::Name;
+use futures_util::stream::{self, Stream};
+use serde::{Deserialize, Serialize};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::daemon::Daemon;
+use crate::fault::{Fault, Result};
+
+/// The socket's file, removed when the daemon goes.
+#[derive(Debug)]
+pub struct SocketFile(PathBuf);
+
+/// Bind the control socket. One that nobody listens on any more is replaced; anything else there is
+/// left alone.
+pub fn bind(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_socket() => {
+            if std::os::unix::net::UnixStream::connect(path).is_ok() {
+                return Err(io::Error::new(io::ErrorKind::AddrInUse, "another daemon listens there"));
+            }
+            fs::remove_file(path)?;
+        }
+        Ok(_) => {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file that is no socket"));
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let listener = UnixListener::bind(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    Ok((listener, SocketFile(path.to_owned())))
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // Gone already is as good.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Serve until `shutdown` resolves.
+pub async fn run(
+    listener: UnixListener,
+    daemon: Arc<Daemon>,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let service = router(daemon).into_make_service_with_connect_info::<Caller>();
+    tokio::select! {
+        served = async { serve(listener, service).await } => served,
+        () = shutdown => Ok(()),
+    }
+}
+
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone, Copy)]
+struct Caller(Option<u32>);
+
+impl Connected<IncomingStream<'_, UnixListener>> for Caller {
+    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
+        let stream: &UnixStream = stream.io();
+        Self(stream.peer_cred().ok().map(|peer| peer.uid()))
+    }
+}
+
+fn router(daemon: Arc<Daemon>) -> Router {
+    Router::new()
+        .route("/v1/status", get(async |State(d): Shared| json(&d.status())))
+        .route("/v1/networks", get(async |State(d): Shared| json(&d.networks())).post(create))
+        .route("/v1/networks/{name}", get(network).delete(leave))
+        .route("/v1/join", post(join))
+        .route("/v1/networks/{name}/invites", post(invite))
+        .route("/v1/networks/{name}/members", get(members))
+        .route("/v1/networks/{name}/nodes/{node}", delete(remove_node))
+        .route("/v1/tunnels", get(async |State(d): Shared| json(&d.tunnels())))
+        .route("/v1/tunnels/{what}", delete(close))
+        .route("/v1/expose", post(expose))
+        .route("/v1/open", post(open))
+        .route("/v1/ping", post(ping))
+        .route("/v1/events", get(events))
+        .fallback(async || {
+            answer::<()>(Err(Fault::not_found("no such request").hint("see coconet::control")))
+        })
+        .method_not_allowed_fallback(async || answer::<()>(Err(Fault::usage("not with this method"))))
+        .layer(middleware::from_fn(own_user_only))
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .with_state(daemon)
+}
+
+type Shared = State<Arc<Daemon>>;
+
+async fn own_user_only(ConnectInfo(caller): ConnectInfo<Caller>, request: Request, next: Next) -> Response {
+    let own = nix::unistd::geteuid().as_raw();
+    match caller.0 {
+        Some(uid) if uid == own || uid == 0 => next.run(request).await,
+        other => {
+            tracing::warn!(uid = ?other, "control request of another user refused");
+            answer::<()>(Err(Fault::new(ErrorKind::NotPermitted, "this daemon belongs to another user")))
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct LeaveQuery {
+    #[serde(default)]
+    forget: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct CloseQuery {
+    network: Option<Name>,
+}
+
+async fn network(State(daemon): Shared, UrlPath(name): UrlPath<String>) -> Response {
+    answer(daemon.network(&name))
+}
+
+async fn create(State(daemon): Shared, body: Bytes) -> Response {
+    match read(&body) {
+        Ok(request) => answer(daemon.create(request).await),
+        Err(fault) => answer::<()>(Err(fault)),
+    }
+}
+
+async fn join(State(daemon): Shared, body: Bytes) -> Response {
+    match read(&body) {
+        Ok(request) => answer(daemon.join(request).await),
+        Err(fault) => answer::<()>(Err(fault)),
+    }
+}
+
+async fn leave(
+    State(daemon): Shared,
+    UrlPath(name): UrlPath<String>,
+    Query(query): Query<LeaveQuery>,
+) -> Response {
+    answer(daemon.leave(&name, query.forget).await)
+}
+
+async fn invite(State(daemon): Shared, UrlPath(name): UrlPath<String>, body: Bytes) -> Response {
+    match read(&body) {
+        Ok(request) => answer(daemon.invite(&name, request).await),
+        Err(fault) => answer::<()>(Err(fault)),
+    }
+}
+
+async fn members(State(daemon): Shared, UrlPath(name): UrlPath<String>) -> Response {
+    answer(daemon.members(&name).await)
+}
+
+async fn remove_node(State(daemon): Shared, UrlPath((name, node)): UrlPath<(String, String)>) -> Response {
+    answer(daemon.remove_node(&name, &node).await)
+}
+
+async fn close(
+    State(daemon): Shared,
+    UrlPath(what): UrlPath<String>,
+    Query(query): Query<CloseQuery>,
+) -> Response {
+    answer(daemon.close(&what, query.network.as_ref()).await)
+}
+
+async fn expose(State(daemon): Shared, body: Bytes) -> Response {
+    match read(&body) {
+        Ok(request) => answer(daemon.expose(request).await),
+        Err(fault) => answer::<()>(Err(fault)),
+    }
+}
+
+async fn open(State(daemon): Shared, body: Bytes) -> Response {
+    match read(&body) {
+        Ok(request) => answer(daemon.open(request).await),
+        Err(fault) => answer::<()>(Err(fault)),
+    }
+}
+
+async fn ping(State(daemon): Shared, body: Bytes) -> Response {
+    match read(&body) {
+        Ok(request) => answer(daemon.ping(request).await),
+        Err(fault) => answer::<()>(Err(fault)),
+    }
+}
+
+async fn events(State(daemon): Shared) -> Sse<impl Stream<Item = std::result::Result<SseEvent, Infallible>>> {
+    let stream = stream::unfold(daemon.events().listen(), async |mut events| {
+        let sent = match events.recv().await {
+            // Our own types have no map keys or numbers that JSON could refuse.
+            Ok(event) => SseEvent::default().json_data(event).unwrap_or_default(),
+            Err(RecvError::Lagged(missed)) => SseEvent::default().comment(format!("{missed} events missed")),
+            Err(RecvError::Closed) => return None,
+        };
+        Some((Ok(sent), events))
+    });
+    Sse::new(stream).keep_alive(KeepAlive::default())
+}
+
+fn read<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T> {
+    serde_json::from_slice(body).map_err(|error| Fault::usage("malformed request").because(&error))
+}
+
+fn answer<T: Serialize>(outcome: Result<T>) -> Response {
+    match outcome {
+        Ok(value) => json(&value),
+        Err(fault) => {
+            let status = StatusCode::from_u16(fault.kind().http_status());
+            let failure = Failure { version: VERSION, error: fault.into_body() };
+            (status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), json(&failure)).into_response()
+        }
+    }
+}
+
+fn json<T: Serialize>(value: &T) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(mut body) => {
+            body.push(b'\n');
+            ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+        }
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}

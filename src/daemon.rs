@@ -1,0 +1,545 @@
+//! The daemon: its networks, its tunnels, and what one can ask of them.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use coconet::control::{
+    CreateInvite, CreateNetwork, Done, Expose, InvitePurpose, Invited, JoinNetwork, Members, Network,
+    Networks, OPEN_TIMEOUT_S, Open, Ping, Pong, Status, Tunnel, Tunnels, VERSION,
+};
+use coconet::invite::Invitation;
+use coconet::key::InviteSecret;
+use coconet::ledger::{Invite, Op, Publish, Purpose, RemoveNode, Violation, Withdraw};
+use coconet::manager_addr::ManagerAddr;
+use coconet::name::Name;
+use coconet::resource::{Attributes, Kind, PATH};
+use coconet::target::Target;
+
+use crate::clock;
+use crate::config::Config;
+use crate::events::Events;
+use crate::fault::{Fault, Result};
+use crate::node::found::{self, Founded};
+use crate::node::{Node, node_name};
+use crate::random;
+use crate::state_dir::{StateDir, StateDirError};
+use crate::store::{NetworkRow, Store, TunnelEnd};
+use crate::tunnel::{Exposure, Opened, OpenedOptions, bind_listener, target_answers};
+
+/// Longest life of an invite, in seconds: a year.
+pub const INVITE_LIFE_MAX_S: u64 = 365 * 24 * 3600;
+
+/// Longest a request may wait for a peer, in seconds.
+pub const WAIT_MAX_S: u64 = 300;
+
+/// A daemon.
+#[derive(Debug)]
+pub struct Daemon {
+    app: Name,
+    config: Config,
+    state_dir: StateDir,
+    store: Store,
+    events: Events,
+    started_ms: u64,
+    networks: Mutex<BTreeMap<Name, Arc<Node>>>,
+    tunnels: Mutex<BTreeMap<u64, Arc<Opened>>>,
+}
+
+impl Daemon {
+    /// Load everything and begin to work.
+    pub async fn start(app: Name, config: Config, state_dir: StateDir, store: Store) -> Result<Arc<Self>> {
+        let daemon = Arc::new(Self {
+            app,
+            config,
+            state_dir,
+            store,
+            events: Events::default(),
+            started_ms: clock::now_ms(),
+            networks: Mutex::default(),
+            tunnels: Mutex::default(),
+        });
+        for row in daemon.store.networks().await? {
+            let keys = daemon.state_dir.read_keys(row.id).map_err(|error| key_fault(&error))?;
+            daemon.run_node(&row, keys, None).await?;
+        }
+        for row in daemon.store.tunnels().await? {
+            let Some(node) = daemon.nodes().into_iter().find(|node| node.network() == row.network) else {
+                continue;
+            };
+            let restored = match row.end {
+                TunnelEnd::Exposed(url) => expose_on(&node, row.id, row.resource.clone(), &url),
+                TunnelEnd::Opened(listen) => daemon.open_on(node, row.id, row.resource.clone(), &listen),
+            };
+            if let Err(fault) = restored {
+                // One port that is taken must not keep the others down.
+                tracing::error!(resource = %row.resource, %fault, "tunnel not restored");
+            }
+        }
+        Ok(daemon)
+    }
+
+    /// Close everything.
+    pub async fn stop(&self) {
+        lock(&self.tunnels).values().for_each(|opened| opened.close());
+        for node in self.nodes() {
+            node.stop().await;
+        }
+    }
+
+    /// The event stream.
+    pub fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// All there is to know.
+    pub fn status(&self) -> Status {
+        let nodes = self.nodes();
+        let mut counters = BTreeMap::from([("foreign-packets", 0), ("refused-handshakes", 0)]);
+        for node in &nodes {
+            let counted = node.endpoint().counters();
+            *counters.entry("foreign-packets").or_default() += counted.foreign_packets;
+            *counters.entry("refused-handshakes").or_default() += counted.refused_handshakes;
+        }
+        Status {
+            version: VERSION,
+            app: self.app.to_string(),
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            started_ms: self.started_ms,
+            state_dir: self.state_dir.path().display().to_string(),
+            networks: nodes.iter().map(|node| node.status()).collect(),
+            tunnels: self.tunnels().tunnels,
+            counters: counters.into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
+        }
+    }
+
+    /// The joined networks.
+    pub fn networks(&self) -> Networks {
+        Networks { version: VERSION, networks: self.nodes().iter().map(|node| node.status()).collect() }
+    }
+
+    /// One joined network.
+    pub fn network(&self, name: &str) -> Result<Network> {
+        Ok(self.node(name)?.status())
+    }
+
+    /// Found a network.
+    pub async fn create(&self, request: CreateNetwork) -> Result<Network> {
+        self.require_new(&request.name)?;
+        let manager: ManagerAddr = request.manager.parse().map_err(|error| {
+            Fault::usage("not a manager address")
+                .because(&error)
+                .hint("coco-manager init prints it: mgr1...@HOST:PORT")
+        })?;
+        let user = request.user.unwrap_or_else(|| Name::closest("owner", "owner"));
+        let node_name = request.node_name.unwrap_or_else(|| self.own_name());
+        let founded =
+            found::create(&request.name, user, node_name, manager, &self.config.node.listen).await?;
+        self.settle(founded).await
+    }
+
+    /// Join a network.
+    pub async fn join(&self, request: JoinNetwork) -> Result<Network> {
+        let invitation: Invitation = request.invite.parse().map_err(|error| {
+            Fault::usage("not an invite")
+                .because(&error)
+                .hint("an invite begins with coco1; copy the whole line")
+        })?;
+        if let Some(node) = self.nodes().into_iter().find(|node| node.network() == invitation.network) {
+            if node.is_member() {
+                return Err(Fault::failed(format!("this daemon has already joined {}", node.name()))
+                    .hint("another app on this machine needs its own daemon: cocod --app NAME"));
+            }
+            // A removed node's keys never come back: make way for the new ones.
+            self.forget(&node).await?;
+        }
+        let insist = request.node_name.is_some();
+        let name = request.node_name.unwrap_or_else(|| self.own_name());
+        let founded = found::join(&invitation, &name, insist, &self.config.node.listen).await?;
+        self.settle(founded).await
+    }
+
+    /// Leave a network: remove this node from its ledger, then forget it. With `forget` only forget.
+    pub async fn leave(&self, name: &str, forget: bool) -> Result<Done> {
+        let node = self.node(name)?;
+        if !forget && node.is_member() {
+            node.append(&Op::RemoveNode(RemoveNode { node: node.id() })).await.map_err(|fault| {
+                let hint = format!(
+                    "cococtl network leave {name} --forget gives the keys up without telling anybody"
+                );
+                if fault.message() == Violation::LastOwner.to_string()
+                    || fault.kind() == coconet::control::ErrorKind::TimedOut
+                {
+                    fault.hint(hint)
+                } else {
+                    fault
+                }
+            })?;
+        }
+        self.forget(&node).await?;
+        Ok(done(format!("left {name}")))
+    }
+
+    /// Write an invite into the ledger, and return it.
+    pub async fn invite(&self, name: &str, request: CreateInvite) -> Result<Invited> {
+        let node = self.node(name)?;
+        if request.expires_s == 0 || request.expires_s > INVITE_LIFE_MAX_S {
+            return Err(Fault::usage("an invite lives from one second to one year"));
+        }
+        if request.node_name.is_some() && request.uses > 1 {
+            return Err(Fault::usage("an invite for several nodes cannot name them all alike")
+                .hint("leave out --node-name, or make one invite for each node"));
+        }
+        let secret = InviteSecret::from_seed(&random::bytes()?);
+        let ledger = node.ledger();
+        let expires =
+            clock::now_ms().max(ledger.time()).saturating_add(request.expires_s.saturating_mul(1000));
+        let purpose = match request.purpose {
+            InvitePurpose::Device { publish } => Purpose::Device { publish },
+            InvitePurpose::SelfApp => Purpose::SelfApp,
+            InvitePurpose::User { user, role } => Purpose::User { name: user, role },
+        };
+        let invite =
+            Invite { key: secret.key(), purpose, uses: request.uses, expires, node_name: request.node_name };
+        node.append(&Op::Invite(invite)).await?;
+        let managers = ledger.state().managers().to_vec();
+        let invitation = Invitation { network: node.network(), managers, secret, expires };
+        Ok(Invited {
+            version: VERSION,
+            invite: invitation.to_text().to_string(),
+            expires_ms: expires,
+            uses: request.uses,
+        })
+    }
+
+    /// Who is in a network.
+    pub async fn members(&self, name: &str) -> Result<Members> {
+        Ok(self.node(name)?.members().await)
+    }
+
+    /// Remove a node from a network.
+    pub async fn remove_node(&self, name: &str, node: &str) -> Result<Done> {
+        let own = self.node(name)?;
+        let id = own.find_node(node).await?;
+        let name = node_name(&own.ledger(), id);
+        own.append(&Op::RemoveNode(RemoveNode { node: id })).await?;
+        Ok(done(format!("removed {name} from {}", own.name())))
+    }
+
+    /// Offer a target as a resource.
+    pub async fn expose(&self, request: Expose) -> Result<Tunnel> {
+        let node = self.node_or_only(request.network.as_ref())?;
+        let target = parse_target(&request.url)?;
+        if target.kind == Kind::Udp {
+            return Err(Fault::usage("udp resources are not forwarded by this version"));
+        }
+        let path = target.path.clone();
+        let map = if path.is_empty() {
+            BTreeMap::new()
+        } else {
+            BTreeMap::from([(Name::closest(PATH, PATH), path)])
+        };
+        let attributes =
+            Attributes::new(map).map_err(|error| Fault::usage("the URL's path").because(&error))?;
+        let publish = Publish { name: request.name.clone(), kind: target.kind, attributes };
+        let known = node.ledger();
+        let known = known.state().resources().get(&request.name);
+        let same = known.is_some_and(|known| {
+            known.node == node.id() && known.kind == publish.kind && known.attributes == publish.attributes
+        });
+        if !same {
+            node.append(&Op::Publish(publish)).await?;
+        }
+        let end = TunnelEnd::Exposed(target.to_string());
+        let id = self.store.add_tunnel(node.network(), request.name.clone(), end).await?;
+        let exposure = Arc::new(Exposure::new(id, request.name, target.clone()));
+        node.exposures().insert(Arc::clone(&exposure));
+        if let Err(error) = target_answers(&target).await {
+            exposure.failed(&error);
+        }
+        Ok(exposure.status(node.name()))
+    }
+
+    /// Open a resource on a local listener, and wait until it works.
+    pub async fn open(&self, request: Open) -> Result<Tunnel> {
+        let node = self.node_or_only(request.network.as_ref())?;
+        node.require_member()?;
+        let wait = Duration::from_secs(request.timeout_s.unwrap_or(OPEN_TIMEOUT_S).clamp(1, WAIT_MAX_S));
+        let listen: Option<SocketAddr> = match request.listen.as_deref().map(str::parse) {
+            None => None,
+            Some(Ok(address)) => Some(address),
+            Some(Err(_)) => return Err(Fault::usage("--listen needs IP:PORT, for example 127.0.0.1:8554")),
+        };
+        if !node.ledger().state().resources().contains_key(&request.resource) {
+            // Published a moment ago, perhaps; without the manager our own copy has to do.
+            let _ = node.manager().catch_up().await;
+        }
+        self.require_not_open(&node, &request.resource)?;
+        let listener = bind_listener(listen)?;
+        let options = OpenedOptions {
+            id: 0,
+            resource: request.resource.clone(),
+            listener,
+            max_clients: self.config.tunnel.max_clients,
+        };
+        // Asked before it is remembered: what never worked is not kept, nor what nobody waits for.
+        let trial = Trial(Some(Opened::start(Arc::clone(&node), options, self.events.clone())?));
+        let tried = tokio::time::timeout(wait, until_open(trial.opened()?)).await;
+        match tried {
+            Ok(Ok(())) => {}
+            Ok(Err(fault)) => return Err(fault),
+            Err(_) => {
+                let reason = trial.opened()?.status().reason.unwrap_or_else(|| "no answer".to_owned());
+                return Err(Fault::timed_out(format!("{} did not open in time", request.resource))
+                    .because(&Fault::failed(reason))
+                    .hint(format!("is the exporting node online? cococtl network members {}", node.name())));
+            }
+        }
+        let end = TunnelEnd::Opened(trial.opened()?.listen().to_string());
+        let id = self.store.add_tunnel(node.network(), request.resource, end).await?;
+        let opened = trial.passed()?;
+        opened.number(id);
+        lock(&self.tunnels).insert(id, Arc::clone(&opened));
+        Ok(opened.status())
+    }
+
+    /// All tunnels.
+    pub fn tunnels(&self) -> Tunnels {
+        let exposed = self.nodes().into_iter().flat_map(|node| {
+            let name = node.name().clone();
+            node.exposures().all().into_iter().map(move |exposure| exposure.status(&name))
+        });
+        let mut tunnels: Vec<Tunnel> = exposed.collect();
+        tunnels.extend(lock(&self.tunnels).values().map(|opened| opened.status()));
+        tunnels.sort_by(|a, b| (&a.network, &a.resource, &a.id).cmp(&(&b.network, &b.resource, &b.id)));
+        Tunnels { version: VERSION, tunnels }
+    }
+
+    /// Close a tunnel: stop listening, or withdraw the resource.
+    pub async fn close(&self, what: &str, network: Option<&Name>) -> Result<Done> {
+        let fits = |id: u64, resource: &Name, name: &Name| {
+            (resource.as_str() == what || format!("t{id}") == what)
+                && network.is_none_or(|wanted| wanted == name)
+        };
+        let opened = lock(&self.tunnels)
+            .values()
+            .find(|opened| fits(opened.id(), opened.resource(), opened.node().name()))
+            .cloned();
+        if let Some(opened) = opened {
+            self.store.remove_tunnel(opened.id()).await?;
+            lock(&self.tunnels).remove(&opened.id());
+            opened.close();
+            return Ok(done(format!("closed {}", opened.resource())));
+        }
+        for node in self.nodes() {
+            let exposures = node.exposures().all();
+            let found = exposures.into_iter().find(|known| fits(known.id(), known.resource(), node.name()));
+            if let Some(exposure) = found {
+                let published = node.ledger();
+                if published.state().resources().get(exposure.resource()).is_some_and(|r| r.node == node.id())
+                {
+                    node.append(&Op::Withdraw(Withdraw { name: exposure.resource().clone() })).await?;
+                }
+                self.store.remove_tunnel(exposure.id()).await?;
+                node.exposures().remove(exposure.resource());
+                return Ok(done(format!("withdrew {}", exposure.resource())));
+            }
+        }
+        Err(Fault::not_found(format!("no tunnel {}", coconet::name::shown(what))).hint("cococtl tunnel list"))
+    }
+
+    /// One round trip to a node.
+    pub async fn ping(&self, request: Ping) -> Result<Pong> {
+        let node = self.node_or_only(request.network.as_ref())?;
+        let wait = Duration::from_secs(request.timeout_s.unwrap_or(OPEN_TIMEOUT_S).clamp(1, WAIT_MAX_S));
+        let pinging = async {
+            let peer = node.find_node(&request.node).await?;
+            if peer == node.id() {
+                return Err(Fault::usage("that is this node itself"));
+            }
+            node.ping(peer).await
+        };
+        let pong = tokio::time::timeout(wait, pinging).await;
+        pong.unwrap_or_else(|_| {
+            Err(Fault::timed_out(format!("{} did not answer in time", coconet::name::shown(&request.node))))
+        })
+    }
+
+    async fn settle(&self, founded: Founded) -> Result<Network> {
+        let Founded { keys, endpoint, ledger, entries } = founded;
+        let id = ledger.state().network();
+        let name = self.free_name(ledger.state().name());
+        let port = endpoint.addresses().first().map_or(0, SocketAddr::port);
+        let row = NetworkRow { id, name, port };
+        self.state_dir.write_keys(id, &keys).map_err(|error| key_fault(&error))?;
+        self.store.add_network(row.clone(), entries).await?;
+        let node = self.run_node(&row, keys, Some(endpoint)).await?;
+        // Joined is joined; the answer is friendlier when the manager is already online in it.
+        let _ = tokio::time::timeout(Duration::from_secs(2), node.manager().online()).await;
+        Ok(node.status())
+    }
+
+    async fn run_node(
+        &self,
+        row: &NetworkRow,
+        keys: coconet::key::NodeKeys,
+        endpoint: Option<coco_tunnel::endpoint::Endpoint>,
+    ) -> Result<Arc<Node>> {
+        let (store, events) = (self.store.clone(), self.events.clone());
+        let node = Node::start(row, keys, endpoint, &self.config.node.listen, store, events).await?;
+        lock(&self.networks).insert(row.name.clone(), Arc::clone(&node));
+        Ok(node)
+    }
+
+    async fn forget(&self, node: &Arc<Node>) -> Result<()> {
+        lock(&self.tunnels).retain(|_, opened| {
+            let stays = opened.node().network() != node.network();
+            if !stays {
+                opened.close();
+            }
+            stays
+        });
+        lock(&self.networks).remove(node.name());
+        node.stop().await;
+        self.store.remove_network(node.network()).await?;
+        self.state_dir.remove_keys(node.network()).map_err(|error| key_fault(&error))
+    }
+
+    fn open_on(&self, node: Arc<Node>, id: u64, resource: Name, listen: &str) -> Result<()> {
+        let address = listen.parse().map_err(|_| Fault::failed("a damaged listen address in the state"))?;
+        let listener = bind_listener(Some(address))?;
+        let max_clients = self.config.tunnel.max_clients;
+        let options = OpenedOptions { id, resource, listener, max_clients };
+        lock(&self.tunnels).insert(id, Opened::start(node, options, self.events.clone())?);
+        Ok(())
+    }
+
+    fn nodes(&self) -> Vec<Arc<Node>> {
+        lock(&self.networks).values().cloned().collect()
+    }
+
+    fn node(&self, name: &str) -> Result<Arc<Node>> {
+        let networks = lock(&self.networks);
+        let found =
+            networks.iter().find(|(known, _)| known.as_str() == name).map(|(_, node)| Arc::clone(node));
+        found.ok_or_else(|| {
+            Fault::not_found(format!("no network {}", coconet::name::shown(name)))
+                .hint("cococtl network list")
+        })
+    }
+
+    fn node_or_only(&self, name: Option<&Name>) -> Result<Arc<Node>> {
+        if let Some(name) = name {
+            return self.node(name.as_str());
+        }
+        let nodes = self.nodes();
+        match nodes.as_slice() {
+            [node] => Ok(Arc::clone(node)),
+            [] => Err(Fault::not_found("this daemon has joined no network")
+                .hint("cococtl network create NAME --manager MGRADDR, or cococtl network join INVITE")),
+            several => {
+                let names: Vec<&str> = several.iter().map(|node| node.name().as_str()).collect();
+                Err(Fault::usage(format!("which network? {}", names.join(", "))).hint("add --network NAME"))
+            }
+        }
+    }
+
+    fn require_new(&self, name: &Name) -> Result<()> {
+        if lock(&self.networks).contains_key(name) {
+            return Err(
+                Fault::failed(format!("there is already a network {name} here")).hint("cococtl network list")
+            );
+        }
+        Ok(())
+    }
+
+    fn require_not_open(&self, node: &Node, resource: &Name) -> Result<()> {
+        let tunnels = lock(&self.tunnels);
+        let same = |opened: &&Arc<Opened>| {
+            opened.node().network() == node.network() && opened.resource() == resource
+        };
+        match tunnels.values().find(same) {
+            Some(opened) => Err(Fault::failed(format!("{resource} is already open on {}", opened.listen()))
+                .hint(format!("cococtl tunnel list, or cococtl tunnel close {resource}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// The network's own name, or with a number when another network here has it.
+    fn free_name(&self, name: &Name) -> Name {
+        let networks = lock(&self.networks);
+        if !networks.contains_key(name) {
+            return name.clone();
+        }
+        let numbered = (2..).map(|number| Name::closest(&format!("{name}-{number}"), "network"));
+        numbered.into_iter().find(|name| !networks.contains_key(name)).unwrap_or_else(|| name.clone())
+    }
+
+    fn own_name(&self) -> Name {
+        let configured = self.config.node.name.parse();
+        configured.unwrap_or_else(|_| {
+            let host = nix::unistd::gethostname().unwrap_or_default();
+            let host = host.to_string_lossy();
+            Name::closest(&format!("{}-{}", host.split('.').next().unwrap_or("node"), self.app), "node")
+        })
+    }
+}
+
+/// A tunnel on trial: closed unless it passes.
+struct Trial(Option<Arc<Opened>>);
+
+impl Trial {
+    fn opened(&self) -> Result<&Arc<Opened>> {
+        self.0.as_ref().ok_or_else(|| Fault::failed("the tunnel was closed"))
+    }
+
+    fn passed(mut self) -> Result<Arc<Opened>> {
+        self.0.take().ok_or_else(|| Fault::failed("the tunnel was closed"))
+    }
+}
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        if let Some(opened) = &self.0 {
+            opened.close();
+        }
+    }
+}
+
+async fn until_open(opened: &Opened) -> Result<()> {
+    loop {
+        match opened.try_now().await {
+            Ok(_) => return Ok(()),
+            // Offline now may be online in a moment; everything else is final.
+            Err(fault) if fault.kind() == coconet::control::ErrorKind::TimedOut => {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            Err(fault) => return Err(fault),
+        }
+    }
+}
+
+fn expose_on(node: &Node, id: u64, resource: Name, url: &str) -> Result<()> {
+    node.exposures().insert(Arc::new(Exposure::new(id, resource, parse_target(url)?)));
+    Ok(())
+}
+
+fn parse_target(url: &str) -> Result<Target> {
+    url.parse().map_err(|error: coconet::target::TargetError| {
+        Fault::usage("not a target URL").because(&error).hint("for example rtsp://192.168.1.20/stream1")
+    })
+}
+
+fn done(message: String) -> Done {
+    Done { version: VERSION, message }
+}
+
+fn key_fault(error: &StateDirError) -> Fault {
+    Fault::failed("cannot use the key files").because(error)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

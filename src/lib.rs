@@ -1,0 +1,19 @@
+//! The coco daemon, as a library: `main.rs` only reads the command line and starts it.
+//!
+//! One daemon serves one app. [`daemon::Daemon`] holds its networks (each a [`node::Node`]) and its
+//! tunnels ([`tunnel`]); [`control`] serves the control socket; [`state_dir`] and [`store`] keep what
+//! must survive.
+
+#![warn(missing_docs)]
+
+pub mod clock;
+pub mod config;
+pub mod control;
+pub mod daemon;
+pub mod events;
+pub mod fault;
+pub mod node;
+mod random;
+pub mod state_dir;
+pub mod store;
+pub mod tunnel;

@@ -1,0 +1,165 @@
+//! Becoming a node: founding a network, or joining one by an invite.
+//!
+//! Both end the same way: the whole ledger is fetched and verified, and keys, network and ledger are on
+//! the disk before the answer is given.
+
+use std::net::SocketAddr;
+
+use coco_tunnel::endpoint::Endpoint;
+use coco_tunnel::session::Session;
+use coconet::id::NetworkId;
+use coconet::invite::Invitation;
+use coconet::key::{NodeKeys, SEED_LEN};
+use coconet::ledger::{Draft, Entry, Genesis, Ledger, NetworkKind, Op};
+use coconet::manager_addr::ManagerAddr;
+use coconet::name::{NAME_MAX, Name};
+use coconet::wire::manager::{HEAD_DOMAIN, HEAD_EXPORT_LABEL, Request, Response};
+use zeroize::Zeroizing;
+
+use super::{bind, book, manager};
+use crate::fault::{Fault, Result};
+use crate::random;
+use crate::store::EntryRow;
+
+/// Tries to join while others join or write too.
+const JOIN_TRIES: usize = 64;
+
+/// A node that exists in its network's ledger and is not running yet.
+#[derive(Debug)]
+pub struct Founded {
+    /// Its keys.
+    pub keys: NodeKeys,
+    /// Its endpoint, which its manager already knows.
+    pub endpoint: Endpoint,
+    /// The verified ledger.
+    pub ledger: Ledger,
+    /// Its entries.
+    pub entries: Vec<EntryRow>,
+}
+
+/// Found a network at `manager`.
+pub async fn create(
+    name: &Name,
+    user: Name,
+    node_name: Name,
+    manager: ManagerAddr,
+    listen: &[SocketAddr],
+) -> Result<Founded> {
+    let keys = fresh_keys()?;
+    let genesis = Genesis {
+        name: name.clone(),
+        kind: NetworkKind::User,
+        owner: keys.record(),
+        user,
+        node_name,
+        managers: vec![manager.clone()],
+        salt: random::bytes()?,
+    };
+    let none = NetworkId(coconet::id::Hash::ZERO);
+    let draft = Draft::new(&keys, none, none.0, &Op::Genesis(genesis));
+    let endpoint = bind(&keys, listen, 0)?;
+    let (session, _) = manager::dial(&endpoint, std::slice::from_ref(&manager)).await?;
+    match manager::ask(&session, &Request::Append(draft)).await? {
+        Response::Stamped(entry) => {
+            let ledger = Ledger::begin(&entry)?;
+            let entries = vec![row(&entry)];
+            Ok(Founded { keys, endpoint, ledger, entries })
+        }
+        other => Err(manager::unexpected(other)),
+    }
+}
+
+/// Join by `invitation`. When the proposed name is taken and `insist` is not set, another is made of it.
+pub async fn join(
+    invitation: &Invitation,
+    name: &Name,
+    insist: bool,
+    listen: &[SocketAddr],
+) -> Result<Founded> {
+    let keys = fresh_keys()?;
+    let endpoint = bind(&keys, listen, 0)?;
+    let (session, _) = manager::dial(&endpoint, &invitation.managers).await?;
+    redeem(&session, invitation, &keys, name, insist).await?;
+    let (ledger, entries) = fetch_all(&session, invitation.network).await?;
+    if !ledger.state().nodes().contains_key(&keys.id()) {
+        return Err(Fault::failed("the manager stamped the join, but the ledger it shows does not have it"));
+    }
+    Ok(Founded { keys, endpoint, ledger, entries })
+}
+
+async fn redeem(
+    session: &Session,
+    invitation: &Invitation,
+    keys: &NodeKeys,
+    name: &Name,
+    insist: bool,
+) -> Result<()> {
+    let proof = invitation.secret.sign(HEAD_DOMAIN, &session.export(HEAD_EXPORT_LABEL));
+    let invite = invitation.secret.key();
+    let asked = manager::ask(session, &Request::Head { network: invitation.network, invite, proof }).await;
+    let mut head = match asked {
+        Ok(Response::Head { head, .. }) => head,
+        Ok(other) => return Err(manager::unexpected(other)),
+        Err(fault) if fault.kind() == coconet::control::ErrorKind::NotAMember => {
+            return Err(Fault::failed(
+                "the manager does not take this invite: it is used up, expired, or of another network",
+            )
+            .hint("ask for a new invite: cococtl network invite NETWORK ..."));
+        }
+        Err(fault) => return Err(fault),
+    };
+    let mut name = name.clone();
+    let mut renamed = false;
+    for _ in 0..JOIN_TRIES {
+        let draft = invitation.join(keys, head, &name);
+        match manager::ask(session, &Request::Append(draft)).await {
+            Ok(Response::Stamped(_)) => return Ok(()),
+            Ok(Response::Conflict { head: newer, .. }) => head = newer,
+            Ok(other) => return Err(manager::unexpected(other)),
+            Err(fault) if fault.message().contains("is taken") && !insist && !renamed => {
+                renamed = true;
+                name = another(&name, keys);
+            }
+            Err(fault) => return Err(fault),
+        }
+    }
+    Err(Fault::timed_out("too many others join at the same time").hint("try again"))
+}
+
+async fn fetch_all(session: &Session, network: NetworkId) -> Result<(Ledger, Vec<EntryRow>)> {
+    let mut channel = manager::open(session, &Request::Fetch { network, from: 0 }).await?;
+    let (mut ledger, mut entries) = (None, Vec::new());
+    loop {
+        match manager::answer(&mut channel).await? {
+            Response::Entry(bytes) => {
+                let entry = book::decode(&bytes)?;
+                ledger = Some(book::follow(ledger, &entry)?);
+                entries.push(EntryRow { seq: entry.stamp.seq, hash: entry.hash(), bytes });
+            }
+            Response::Head { .. } => break,
+            other => return Err(manager::unexpected(other)),
+        }
+    }
+    let ledger: Option<Ledger> = ledger;
+    match ledger.filter(|ledger| ledger.state().network() == network) {
+        Some(ledger) => Ok((ledger, entries)),
+        None => Err(Fault::failed("the manager shows the ledger of another network")),
+    }
+}
+
+fn fresh_keys() -> Result<NodeKeys> {
+    let seed = Zeroizing::new(random::bytes::<SEED_LEN>()?);
+    Ok(NodeKeys::from_seed(&seed))
+}
+
+fn row(entry: &Entry) -> EntryRow {
+    EntryRow { seq: entry.stamp.seq, hash: entry.hash(), bytes: entry.to_bytes() }
+}
+
+/// `name` with four characters of the node's id behind it.
+fn another(name: &Name, keys: &NodeKeys) -> Name {
+    let id = keys.id().full();
+    let suffix: String = id.chars().skip(2).take(4).collect();
+    let stem: String = name.as_str().chars().take(NAME_MAX - 5).collect();
+    Name::closest(&format!("{stem}-{suffix}"), "node")
+}

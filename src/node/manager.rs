@@ -1,0 +1,376 @@
+//! The session with the manager.
+//!
+//! [`ManagerLink::run`] dials, registers this node, and follows the head: whatever the manager says
+//! changes nothing until the entries themselves verify. When the session is lost it comes back: every
+//! second for [`EAGER`], then less and less often, at most every [`BACKOFF_MAX`]. Everybody else asks
+//! through [`ManagerLink::ask`], which waits a little for a session that is just coming back.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use coco_tunnel::endpoint::{Endpoint, MANAGER_KEEP_ALIVE};
+use coco_tunnel::forward::CONNECT_TIMEOUT;
+use coco_tunnel::frame;
+use coco_tunnel::session::{Ended, Session};
+use coconet::control::{ManagerLink as LinkState, ManagerStatus};
+use coconet::id::{Hash, NetworkId, NodeId};
+use coconet::manager_addr::ManagerAddr;
+use coconet::name::Name;
+use coconet::wire::code::Close;
+use coconet::wire::manager::{Request, Response};
+use tokio::sync::watch;
+
+use super::book::{Book, TakeError};
+use super::candidates;
+use crate::clock;
+use crate::events::Events;
+use crate::fault::{Fault, Result};
+
+/// How long the manager is tried every second.
+pub const EAGER: Duration = Duration::from_secs(20);
+
+/// Longest pause between two tries.
+pub const BACKOFF_MAX: Duration = Duration::from_secs(30);
+
+/// How long a request waits for a session that is not there.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Longest wait for one answer.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Entries verified and written together while catching up.
+const FETCH_BATCH: usize = 256;
+
+/// The link of one node to its network's manager.
+#[derive(Debug)]
+pub struct ManagerLink {
+    network: NetworkId,
+    name: Name,
+    endpoint: Endpoint,
+    book: Arc<Book>,
+    events: Events,
+    state: watch::Sender<State>,
+}
+
+#[derive(Debug, Clone)]
+struct State {
+    link: LinkState,
+    since_ms: u64,
+    session: Option<Session>,
+    reason: Option<String>,
+    /// Whether the manager is on this machine, and peers on loopback therefore plausible.
+    local: bool,
+}
+
+impl ManagerLink {
+    /// A link that is not dialling yet.
+    pub fn new(network: NetworkId, name: Name, endpoint: Endpoint, book: Arc<Book>, events: Events) -> Self {
+        let state = State {
+            link: LinkState::Connecting,
+            since_ms: clock::now_ms(),
+            session: None,
+            reason: None,
+            local: false,
+        };
+        Self { network, name, endpoint, book, events, state: watch::Sender::new(state) }
+    }
+
+    /// Keep the link up for as long as this is polled.
+    pub async fn run(&self) {
+        let mut lost = Instant::now();
+        let mut pause = Duration::from_secs(1);
+        loop {
+            self.set(LinkState::Connecting, None, None);
+            let outcome = self.serve().await;
+            if self.is_online() {
+                lost = Instant::now();
+                pause = Duration::from_secs(1);
+                self.events.send(Some(&self.name), "manager-offline", "lost the manager");
+            }
+            let reason = outcome
+                .map_or_else(|fault| fault.to_string(), |()| "the manager closed the session".to_owned());
+            tracing::debug!(network = %self.name, reason, "manager not reachable");
+            self.set(LinkState::Offline, None, Some(reason));
+            tokio::time::sleep(pause).await;
+            if lost.elapsed() > EAGER {
+                pause = (pause * 2).min(BACKOFF_MAX);
+            }
+        }
+    }
+
+    /// How the link stands, for people.
+    pub fn status(&self) -> ManagerStatus {
+        let ledger = self.book.ledger();
+        let address = ledger.state().managers().first().map(ManagerAddr::location).unwrap_or_default();
+        let state = self.state.borrow();
+        let rtt = state.session.as_ref().map(|session| session.stats().rtt);
+        ManagerStatus {
+            address,
+            state: state.link,
+            since_ms: state.since_ms,
+            rtt_us: rtt.and_then(|rtt| u64::try_from(rtt.as_micros()).ok()),
+            reason: state.reason.clone(),
+        }
+    }
+
+    /// Whether the manager is on this machine.
+    pub fn is_local(&self) -> bool {
+        self.state.borrow().local
+    }
+
+    /// Resolves at once when the link is up, and otherwise when it comes up.
+    pub async fn online(&self) -> Result<Session> {
+        let mut watch = self.state.subscribe();
+        let up = watch.wait_for(|state| state.link == LinkState::Online);
+        let session = up.await.ok().and_then(|state| state.session.clone());
+        session.ok_or_else(|| Fault::timed_out("the network was left"))
+    }
+
+    /// Ask, and await the one answer.
+    pub async fn ask(&self, request: &Request) -> Result<Response> {
+        let session = match tokio::time::timeout(PATIENCE, self.online()).await {
+            Ok(session) => session?,
+            Err(_) => return Err(self.unreachable()),
+        };
+        match ask(&session, request).await {
+            Err(fault) if fault.kind() == coconet::control::ErrorKind::TimedOut => Err(self.unreachable()),
+            other => other,
+        }
+    }
+
+    /// Fetch what is missing and verify it.
+    pub async fn catch_up(&self) -> Result<()> {
+        let session = match tokio::time::timeout(PATIENCE, self.online()).await {
+            Ok(session) => session?,
+            Err(_) => return Err(self.unreachable()),
+        };
+        self.fetch(&session).await
+    }
+
+    /// Where a node is, as far as the manager knows.
+    pub async fn locate(&self, node: NodeId) -> Result<Vec<SocketAddr>> {
+        match self.ask(&Request::Locate { network: self.network, node }).await? {
+            Response::Located { candidates, .. } => Ok(candidates),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// Nodes and when the manager last saw them; zero for now.
+    pub async fn presence(&self) -> Result<Vec<(NodeId, u64)>> {
+        let session = match tokio::time::timeout(PATIENCE, self.online()).await {
+            Ok(session) => session?,
+            Err(_) => return Err(self.unreachable()),
+        };
+        let mut channel = open(&session, &Request::Presence { network: self.network }).await?;
+        let mut seen = Vec::new();
+        loop {
+            match answer(&mut channel).await? {
+                Response::Online(page) => seen.extend(page),
+                Response::Head { .. } => return Ok(seen),
+                other => return Err(unexpected(other)),
+            }
+        }
+    }
+
+    async fn serve(&self) -> Result<()> {
+        let managers = self.book.ledger().state().managers().to_vec();
+        let (session, local) = dial(&self.endpoint, &managers).await?;
+        self.state.send_modify(|state| state.local = local);
+        let candidates = candidates::own(&self.endpoint);
+        let register = Request::Register { network: self.network, candidates };
+        let mut channel = open(&session, &register).await?;
+        let (seq, head) = match answer(&mut channel).await? {
+            Response::Registered { seq, head, .. } => (seq, head),
+            other => return Err(unexpected(other)),
+        };
+        self.follow(&session, seq, head).await?;
+        self.set(LinkState::Online, Some(session.clone()), None);
+        self.events.send(Some(&self.name), "manager-online", "registered with the manager");
+        loop {
+            match frame::read(&mut channel.rx).await {
+                Ok(Response::Head { seq, head }) => self.follow(&session, seq, head).await?,
+                Ok(Response::Failed { code, message }) => {
+                    return Err(Fault::refused_by_manager(&code, &message));
+                }
+                Ok(other) => return Err(unexpected(other)),
+                Err(error) => {
+                    return Err(match session.end() {
+                        Some(ended) => lost(&ended),
+                        None => Fault::failed("the manager broke the protocol").because(&error),
+                    });
+                }
+            }
+        }
+    }
+
+    /// Compare the manager's head with ours.
+    async fn follow(&self, session: &Session, seq: u64, head: Hash) -> Result<()> {
+        let ledger = self.book.ledger();
+        if seq < ledger.seq() {
+            self.book.raise(format!("the manager shows {seq} entries where {} were seen", ledger.seq()));
+        } else if seq == ledger.seq() && head != ledger.head() {
+            self.book.raise(format!("the manager shows another entry {seq} than the one seen"));
+        } else if seq > ledger.seq() {
+            self.fetch(session).await?;
+        }
+        Ok(())
+    }
+
+    async fn fetch(&self, session: &Session) -> Result<()> {
+        if let Some(alarm) = self.book.alarm() {
+            return Err(
+                Fault::failed("no entries are taken from this manager").because(&Fault::failed(alarm))
+            );
+        }
+        let from = self.book.ledger().seq() + 1;
+        let before = from;
+        let mut channel = open(session, &Request::Fetch { network: self.network, from }).await?;
+        let mut batch = Vec::new();
+        loop {
+            match answer(&mut channel).await? {
+                Response::Entry(bytes) => batch.push(bytes),
+                Response::Head { .. } => {
+                    self.take(&mut batch).await?;
+                    break;
+                }
+                other => return Err(unexpected(other)),
+            }
+            if batch.len() >= FETCH_BATCH {
+                self.take(&mut batch).await?;
+            }
+        }
+        let ledger = self.book.ledger();
+        if ledger.seq() >= before {
+            self.events.send(Some(&self.name), "entry", format!("the ledger is at entry {}", ledger.seq()));
+        }
+        Ok(())
+    }
+
+    async fn take(&self, batch: &mut Vec<Vec<u8>>) -> Result<()> {
+        match self.book.take_all(&std::mem::take(batch)).await {
+            Ok(_) => Ok(()),
+            Err(error @ TakeError::Fork(_)) => {
+                self.events.send(Some(&self.name), "alarm", error.to_string());
+                Err(Fault::failed("the manager's ledger contradicts this node's").because(&error))
+            }
+            Err(TakeError::Reject(reject)) => Err(reject.into()),
+            Err(TakeError::Store(fault)) => Err(fault),
+        }
+    }
+
+    fn is_online(&self) -> bool {
+        self.state.borrow().link == LinkState::Online
+    }
+
+    fn set(&self, link: LinkState, session: Option<Session>, reason: Option<String>) {
+        self.state.send_modify(|state| {
+            if state.link != link {
+                state.since_ms = clock::now_ms();
+            }
+            state.link = link;
+            state.session = session;
+            // A reason stays while the next try runs, so that a look at the status says why.
+            if reason.is_some() || link == LinkState::Online {
+                state.reason = reason;
+            }
+        });
+    }
+
+    fn unreachable(&self) -> Fault {
+        let status = self.status();
+        let fault = Fault::timed_out(format!("the manager at {} does not answer", status.address))
+            .hint("tunnels go on without it; joining and ledger changes wait for it: cococtl status");
+        match status.reason {
+            Some(reason) => fault.because(&Fault::failed(reason)),
+            None => fault,
+        }
+    }
+}
+
+/// Reach one of `managers`; also says whether it is on this machine.
+pub async fn dial(endpoint: &Endpoint, managers: &[ManagerAddr]) -> Result<(Session, bool)> {
+    let mut failure = Fault::failed("the network names no manager");
+    for manager in managers {
+        let location = manager.location();
+        let resolved = tokio::time::timeout(
+            CONNECT_TIMEOUT,
+            tokio::net::lookup_host((manager.host.as_str(), manager.port)),
+        );
+        let addresses: Vec<SocketAddr> = match resolved.await {
+            Ok(Ok(addresses)) => addresses.collect(),
+            Ok(Err(error)) => {
+                failure = Fault::timed_out(format!("cannot resolve the manager {location}")).because(&error);
+                continue;
+            }
+            Err(_) => {
+                failure = Fault::timed_out(format!("resolving the manager {location} takes too long"));
+                continue;
+            }
+        };
+        let local = addresses.iter().all(|address| address.ip().is_loopback());
+        match endpoint.dial(manager.talk, &addresses, MANAGER_KEEP_ALIVE).await {
+            Ok(session) => return Ok((session, local)),
+            Err(error) => {
+                failure =
+                    Fault::timed_out(format!("the manager at {location} does not answer")).because(&error);
+            }
+        }
+    }
+    Err(failure)
+}
+
+/// Ask on a session and await the one answer.
+pub async fn ask(session: &Session, request: &Request) -> Result<Response> {
+    let mut channel = open(session, request).await?;
+    answer(&mut channel).await
+}
+
+/// Send a request; its answers are read with [`answer`].
+pub async fn open(session: &Session, request: &Request) -> Result<coco_tunnel::channel::Channel> {
+    let mut channel = session.open().await.map_err(|ended| lost(&ended))?;
+    frame::write(&mut channel.tx, request).await.map_err(|error| broke(session, &error))?;
+    if !matches!(request, Request::Register { .. }) {
+        channel.tx.finish();
+    }
+    Ok(channel)
+}
+
+/// The next answer; one that says "failed" is an error.
+pub async fn answer(channel: &mut coco_tunnel::channel::Channel) -> Result<Response> {
+    let answered = tokio::time::timeout(ANSWER_TIMEOUT, frame::read(&mut channel.rx)).await;
+    match answered {
+        Ok(Ok(Response::Failed { code, message })) => Err(Fault::refused_by_manager(&code, &message)),
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(error)) => Err(Fault::timed_out("the manager broke off").because(&error)),
+        Err(_) => Err(Fault::timed_out("the manager does not answer")),
+    }
+}
+
+/// An answer that does not belong to the question.
+pub fn unexpected(response: Response) -> Fault {
+    match response {
+        Response::Failed { code, message } => Fault::refused_by_manager(&code, &message),
+        Response::Head { .. }
+        | Response::Stamped(_)
+        | Response::Conflict { .. }
+        | Response::Entry(_)
+        | Response::Registered { .. }
+        | Response::Located { .. }
+        | Response::Online(_) => Fault::failed("the manager gave an answer to another question"),
+    }
+}
+
+fn lost(ended: &Ended) -> Fault {
+    match ended {
+        Ended::Closed(Close::Revoked) => Fault::closed_by_peer(Close::Revoked),
+        other => Fault::timed_out("the session with the manager ended").because(other),
+    }
+}
+
+fn broke(session: &Session, error: &frame::FrameError) -> Fault {
+    match session.end() {
+        Some(ended) => lost(&ended),
+        None => Fault::timed_out("the manager broke off").because(error),
+    }
+}

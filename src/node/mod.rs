@@ -1,0 +1,317 @@
+//! One joined network: this daemon's node in it.
+//!
+//! A [`Node`] owns its keys, its UDP endpoint, its ledger copy ([`book`]), the session with the manager
+//! ([`manager`]) and the sessions with other nodes ([`peers`]). Its tasks begin in [`Node::start`] and
+//! end in [`Node::stop`]. What it exposes is served in [`serve`]. [`found`] makes the first node of a
+//! network, and the next ones.
+
+pub mod book;
+mod candidates;
+pub mod found;
+pub mod manager;
+pub mod peers;
+mod serve;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use coco_tunnel::any_interface;
+use coco_tunnel::endpoint::{Endpoint, EndpointOptions};
+use coconet::control::{LedgerStatus, Member, MemberNode, Members, Network, ResourceLine, SelfNode, VERSION};
+use coconet::id::{NetworkId, NodeId};
+use coconet::key::NodeKeys;
+use coconet::ledger::{Ledger, NodeKind, Op};
+use coconet::name::Name;
+use coconet::role::Role;
+use coconet::wire::manager::{Request, Response};
+use tokio::task::JoinSet;
+
+use crate::clock;
+use crate::events::Events;
+use crate::fault::{Fault, Result};
+use crate::store::{NetworkRow, Store};
+use crate::tunnel::Exposures;
+use book::{Book, TakeError};
+use manager::ManagerLink;
+use peers::Peers;
+
+/// Tries to append an entry while others append too.
+const APPEND_TRIES: usize = 32;
+
+/// One joined network.
+#[derive(Debug)]
+pub struct Node {
+    name: Name,
+    network: NetworkId,
+    keys: NodeKeys,
+    endpoint: Endpoint,
+    book: Arc<Book>,
+    manager: ManagerLink,
+    peers: Peers,
+    exposures: Exposures,
+    store: Store,
+    events: Events,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+impl Node {
+    /// Load the node of `row` and begin its work. Without `endpoint` one is bound to `listen`, or to the
+    /// port it had before.
+    pub async fn start(
+        row: &NetworkRow,
+        keys: NodeKeys,
+        endpoint: Option<Endpoint>,
+        listen: &[SocketAddr],
+        store: Store,
+        events: Events,
+    ) -> Result<Arc<Self>> {
+        let book = Arc::new(Book::load(row.id, store.clone()).await?);
+        let endpoint = match endpoint {
+            Some(endpoint) => endpoint,
+            None => bind(&keys, listen, row.port)?,
+        };
+        let port = endpoint.addresses().first().map_or(0, SocketAddr::port);
+        if port != row.port {
+            store.set_port(row.id, port).await?;
+        }
+        let link =
+            ManagerLink::new(row.id, row.name.clone(), endpoint.clone(), Arc::clone(&book), events.clone());
+        let node = Arc::new(Self {
+            name: row.name.clone(),
+            network: row.id,
+            keys,
+            endpoint,
+            book,
+            manager: link,
+            peers: Peers::default(),
+            exposures: Exposures::default(),
+            store,
+            events,
+            tasks: Mutex::default(),
+        });
+        node.spawn(|node| async move { node.manager.run().await });
+        node.spawn(Self::accept);
+        node.spawn(Self::greet_old_friends);
+        Ok(node)
+    }
+
+    /// End all sessions and tasks.
+    pub async fn stop(&self) {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
+        self.endpoint.close().await;
+    }
+
+    /// The network's name here.
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// The network's id.
+    pub fn network(&self) -> NetworkId {
+        self.network
+    }
+
+    /// This node's id.
+    pub fn id(&self) -> NodeId {
+        self.keys.id()
+    }
+
+    /// This node's keys.
+    pub fn keys(&self) -> &NodeKeys {
+        &self.keys
+    }
+
+    /// The ledger copy.
+    pub fn book(&self) -> &Arc<Book> {
+        &self.book
+    }
+
+    /// The ledger now.
+    pub fn ledger(&self) -> Arc<Ledger> {
+        self.book.ledger()
+    }
+
+    /// The link to the manager.
+    pub fn manager(&self) -> &ManagerLink {
+        &self.manager
+    }
+
+    /// What this node exposes.
+    pub fn exposures(&self) -> &Exposures {
+        &self.exposures
+    }
+
+    /// The UDP endpoint.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Add an entry: draft it on the head, have it stamped, verify it back. Somebody else's entry in
+    /// between only means another try.
+    pub async fn append(&self, op: &Op) -> Result<()> {
+        for _ in 0..APPEND_TRIES {
+            let ledger = self.ledger();
+            let draft = ledger.draft(&self.keys, op);
+            // The same verdict the manager will come to, without asking it.
+            ledger.admit(&draft, clock::now_ms().max(ledger.time()))?;
+            match self.manager.ask(&Request::Append(draft)).await? {
+                Response::Stamped(entry) => match self.book.take_all(&[entry.to_bytes()]).await {
+                    Ok(_) => return Ok(()),
+                    Err(TakeError::Store(fault)) => return Err(fault),
+                    Err(error) => {
+                        return Err(Fault::failed("the manager stamped what does not verify").because(&error));
+                    }
+                },
+                Response::Conflict { .. } => self.manager.catch_up().await?,
+                other => return Err(manager::unexpected(other)),
+            }
+        }
+        Err(Fault::timed_out("too many others change this network at the same time").hint("try again"))
+    }
+
+    /// A live node by name or whole id. One that is not here yet may be at the manager.
+    pub async fn find_node(&self, text: &str) -> Result<NodeId> {
+        if let Some(id) = lookup(&self.ledger(), text) {
+            return Ok(id);
+        }
+        // A manager that is away is no reason to doubt our own copy.
+        let _ = self.manager.catch_up().await;
+        lookup(&self.ledger(), text).ok_or_else(|| {
+            Fault::not_found(format!("no node {} in {}", coconet::name::shown(text), self.name))
+                .hint(format!("cococtl network members {}", self.name))
+        })
+    }
+
+    /// Whether this node is still a member.
+    pub fn is_member(&self) -> bool {
+        self.ledger().state().nodes().contains_key(&self.id())
+    }
+
+    /// An error once this node was removed.
+    pub fn require_member(&self) -> Result<()> {
+        if self.is_member() {
+            return Ok(());
+        }
+        let message = format!("this node was removed from {}", self.name);
+        Err(Fault::new(coconet::control::ErrorKind::NotAMember, message)
+            .hint(format!("cococtl network leave {}", self.name)))
+    }
+
+    /// What the status says of this network.
+    pub fn status(&self) -> Network {
+        let ledger = self.ledger();
+        let state = ledger.state();
+        let own = state.nodes().get(&self.id());
+        let user = own.map_or_else(|| fallback("nobody"), |node| node.user.clone());
+        let resources = state
+            .resources()
+            .iter()
+            .filter(|(name, resource)| resource.node == self.id() || state.may_open(self.id(), name));
+        Network {
+            version: VERSION,
+            name: self.name.clone(),
+            id: self.network.full(),
+            kind: state.kind(),
+            node: SelfNode {
+                id: self.id().full(),
+                name: own.map_or_else(|| fallback("removed"), |node| node.name.clone()),
+                role: state.users().get(&user).map_or(Role::Guest, |user| user.role),
+                user,
+                kind: own.map_or(NodeKind::App, |node| node.kind),
+                member: own.is_some(),
+                listen: self.endpoint.addresses().iter().map(ToString::to_string).collect(),
+            },
+            manager: self.manager.status(),
+            ledger: LedgerStatus { seq: ledger.seq(), head: ledger.head().full(), alarm: self.book.alarm() },
+            users: state.users().len(),
+            nodes: state.nodes().len(),
+            resources: resources
+                .map(|(name, resource)| ResourceLine {
+                    name: name.clone(),
+                    kind: resource.kind,
+                    node: node_name(&ledger, resource.node),
+                })
+                .collect(),
+            peers: self.peer_status(),
+        }
+    }
+
+    /// People and their nodes, with what the manager knows of their presence.
+    pub async fn members(&self) -> Members {
+        // Without the manager the list is still true, only without the lights.
+        let presence = self.manager.presence().await.ok();
+        let ledger = self.ledger();
+        let state = ledger.state();
+        let seen = |id: NodeId| presence.as_ref()?.iter().find(|(node, _)| *node == id).map(|(_, at)| *at);
+        let nodes = |user: &Name| {
+            let mut nodes: Vec<MemberNode> = state
+                .nodes()
+                .iter()
+                .filter(|(_, node)| node.user == *user)
+                .map(|(id, node)| MemberNode {
+                    id: id.full(),
+                    name: node.name.clone(),
+                    kind: node.kind,
+                    online: presence.as_ref().map(|_| *id == self.id() || seen(*id) == Some(0)),
+                    last_seen_ms: seen(*id).filter(|at| *at > 0),
+                    joined_seq: node.joined,
+                    resources: state
+                        .resources()
+                        .iter()
+                        .filter(|(_, resource)| resource.node == *id)
+                        .map(|(name, _)| name.clone())
+                        .collect(),
+                })
+                .collect();
+            nodes.sort_by(|a, b| a.name.cmp(&b.name));
+            nodes
+        };
+        let users = state
+            .users()
+            .iter()
+            .map(|(name, user)| Member { name: name.clone(), role: user.role, nodes: nodes(name) })
+            .collect();
+        Members { version: VERSION, network: self.name.clone(), users }
+    }
+
+    /// Run `task` for as long as this node lives.
+    pub fn spawn<F>(self: &Arc<Self>, task: impl FnOnce(Arc<Self>) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let future = task(Arc::clone(self));
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        // Finished tasks would otherwise pile up for as long as the node lives.
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(future);
+    }
+}
+
+/// Bind the endpoint of a node: to the configured addresses, or to every interface on `port`.
+pub fn bind(keys: &NodeKeys, listen: &[SocketAddr], port: u16) -> Result<Endpoint> {
+    let chosen = !listen.is_empty();
+    let options = EndpointOptions {
+        secret: keys.static_secret(),
+        reset: keys.derive("stateless reset"),
+        listen: if chosen { listen.to_vec() } else { any_interface(port).to_vec() },
+        any_port: !chosen,
+    };
+    Endpoint::bind(&options).map_err(|error| {
+        Fault::failed("cannot listen on UDP").because(&error).hint("see node.listen in the configuration")
+    })
+}
+
+/// A node's name, or its short id when it is gone.
+pub fn node_name(ledger: &Ledger, id: NodeId) -> Name {
+    let known = ledger.state().nodes().get(&id).map(|node| node.name.clone());
+    known.unwrap_or_else(|| Name::closest(&id.to_string(), "removed"))
+}
+
+fn lookup(ledger: &Ledger, text: &str) -> Option<NodeId> {
+    let by_id = text.parse().ok().filter(|id| ledger.state().nodes().contains_key(id));
+    by_id.or_else(|| ledger.state().node_named(text).map(|(id, _)| id))
+}
+
+fn fallback(text: &str) -> Name {
+    Name::closest(text, "unknown")
+}
