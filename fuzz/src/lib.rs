@@ -4,6 +4,9 @@
 //! taken for anything. The seeds in `seeds/TARGET/` go through the same bodies in the ordinary tests
 //! (`tests/seeds.rs` of the crate driven), which include the module by its path: no nightly compiler and
 //! no libFuzzer there. A seed whose name begins with `bad-` must be taken for nothing, every other one
-//! for something.
+//! for something; `daemon-` and `manager-` say for whose configuration.
 
+pub mod daemon;
+pub mod manager;
 pub mod net;
+pub mod tunnel;
