@@ -1,0 +1,230 @@
+//! The commands: what they print, and what their failures tell the operator to do.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use coco_manager::config::{Config, Listen, Public, sample};
+use coco_manager::notify::{READY, STOPPING, notify};
+use coco_manager::server::{Server, ServerError};
+use coco_manager::state_dir::{StateDir, StateDirError, fresh_keys};
+use coconet::key::NodeKeys;
+use coconet::manager_addr::ManagerAddr;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// Exit code for a configuration that is none (`EX_CONFIG` of sysexits.h), which tells a service manager
+/// that trying again is of no use.
+const EXIT_CONFIG: u8 = 78;
+
+/// Which messages are logged, as `tracing` knows them.
+const LOG_VARIABLE: &str = "COCO_LOG";
+
+/// Order the ledgers of coco networks and introduce their nodes to each other
+#[derive(Debug, Parser)]
+#[command(name = "coco-manager", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a new manager: keys, configuration and database; print its address
+    #[command(after_help = "Examples:\n  $ coco-manager init --state /var/lib/coco-manager \\\n      \
+                            --listen 0.0.0.0:4433 --public manager.example.org:4433")]
+    Init {
+        #[command(flatten)]
+        state: StateArg,
+        /// UDP address to listen on; give it twice for IPv4 and IPv6
+        #[arg(long, value_name = "IP:PORT", required = true)]
+        listen: Vec<SocketAddr>,
+        /// Where nodes reach that from outside
+        #[arg(long, value_name = "HOST:PORT")]
+        public: Public,
+    },
+    /// Serve until told to stop
+    Run {
+        #[command(flatten)]
+        state: StateArg,
+    },
+    /// Say whether `run` would find everything in order
+    Check {
+        #[command(flatten)]
+        state: StateArg,
+    },
+    /// Print the manager address
+    Address {
+        #[command(flatten)]
+        state: StateArg,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct StateArg {
+    /// The manager's own directory
+    #[arg(long = "state", value_name = "DIR")]
+    dir: PathBuf,
+}
+
+/// Do what the command line says.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match &cli.command {
+        Command::Init { state, listen, public } => init(&state.dir, listen, public),
+        Command::Run { state } => run(&state.dir),
+        Command::Check { state } => check(&state.dir),
+        Command::Address { state } => address(&state.dir),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::from(exit_code(&error))
+        }
+    }
+}
+
+fn init(dir: &Path, listen: &[SocketAddr], public: &Public) -> anyhow::Result<()> {
+    let listen = Listen::new(listen.to_vec()).context("--listen")?;
+    let keys = fresh_keys().context("the system gives no random numbers")?;
+    StateDir::create(dir, &keys, &sample(&listen, public)).context("no manager was made")?;
+    print(&manager_addr(&keys, public))
+}
+
+fn address(dir: &Path) -> anyhow::Result<()> {
+    let dir = StateDir::open(dir)?;
+    print(&manager_addr(&dir.keys()?, &dir.config()?.public))
+}
+
+fn check(dir: &Path) -> anyhow::Result<()> {
+    let dir = StateDir::open(dir)?;
+    let config = dir.config()?;
+    let keys = dir.keys()?;
+    drop(dir.storage()?);
+    print(&manager_addr(&keys, &config.public))?;
+    print("ok")
+}
+
+fn run(dir: &Path) -> anyhow::Result<()> {
+    let dir = StateDir::open(dir)?;
+    let config = dir.config()?;
+    let keys = dir.keys()?;
+    start_log()?;
+    // A core dump would hold the keys.
+    nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0)
+        .context("core dumps cannot be turned off")?;
+    let lock = dir.lock()?;
+    let storage = dir.storage()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    runtime.block_on(serve(&config, keys, storage))?;
+    drop(lock);
+    Ok(())
+}
+
+async fn serve(
+    config: &Config,
+    keys: NodeKeys,
+    storage: coco_manager::storage::sqlite::Sqlite,
+) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    let server = Server::bind(config, keys, storage)?;
+    tracing::info!(listen = ?server.addresses(), "serving");
+    notify(READY);
+    let shutdown = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        notify(STOPPING);
+        tracing::info!("stopping");
+    };
+    server.run(shutdown).await?;
+    Ok(())
+}
+
+fn manager_addr(keys: &NodeKeys, public: &Public) -> String {
+    let Public { host, port } = public.clone();
+    ManagerAddr { stamp: keys.stamp_key(), talk: keys.static_key(), host, port }.to_string()
+}
+
+fn start_log() -> anyhow::Result<()> {
+    let text = std::env::var(LOG_VARIABLE).unwrap_or_else(|_| "info".to_owned());
+    let filter = EnvFilter::try_new(&text).with_context(|| format!("{LOG_VARIABLE}={text}"))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    Ok(())
+}
+
+fn print(line: &str) -> anyhow::Result<()> {
+    writeln!(std::io::stdout(), "{line}").context("cannot write to stdout")
+}
+
+/// The error, its causes, and what to do, on stderr.
+fn complain(error: &anyhow::Error) {
+    let mut text = format!("error: {error}\n");
+    for cause in error.chain().skip(1) {
+        text.push_str(&format!("  caused by: {cause}\n"));
+    }
+    if let Some(hint) = hint(error) {
+        text.push_str(&format!("hint: {hint}\n"));
+    }
+    // Nobody is left to tell when stderr is closed.
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+fn hint(error: &anyhow::Error) -> Option<String> {
+    if let Some(error) = error.downcast_ref::<StateDirError>() {
+        return Some(match error {
+            StateDirError::Exists(path) => format!(
+                "print its address with `coco-manager address --state {}`, or give --state another directory",
+                path.display()
+            ),
+            StateDirError::Missing(path) => format!(
+                "make one with `coco-manager init --state {} --listen IP:PORT --public HOST:PORT`",
+                path.display()
+            ),
+            StateDirError::Open { path, .. } => {
+                format!("`chmod go= {}`, as the user that the manager runs as", path.display())
+            }
+            StateDirError::Busy(_) => "stop it first, or give --state another directory".to_owned(),
+            StateDirError::Key(_) => {
+                "restore manager.key from a backup: it is the manager's identity".to_owned()
+            }
+            StateDirError::Config { path, .. } => format!("edit {}", path.display()),
+            StateDirError::Database { .. } => {
+                "run the coco-manager that wrote it, or restore manager.db from a backup".to_owned()
+            }
+            StateDirError::Io { .. } => return None,
+        });
+    }
+    match error.downcast_ref::<ServerError>()? {
+        ServerError::Listen(..) => {
+            Some("see `listen` in manager.toml; is another manager running?".to_owned())
+        }
+        ServerError::Storage(_) => Some("restore manager.db from a backup".to_owned()),
+        ServerError::Thread(_) | ServerError::Desk => None,
+    }
+}
+
+fn exit_code(error: &anyhow::Error) -> u8 {
+    match error.downcast_ref::<StateDirError>() {
+        Some(StateDirError::Config { .. } | StateDirError::Key(_) | StateDirError::Open { .. }) => {
+            EXIT_CONFIG
+        }
+        Some(
+            StateDirError::Exists(_)
+            | StateDirError::Missing(_)
+            | StateDirError::Busy(_)
+            | StateDirError::Database { .. }
+            | StateDirError::Io { .. },
+        )
+        | None => 1,
+    }
+}

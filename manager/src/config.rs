@@ -1,0 +1,223 @@
+//! `manager.toml`: every key, its default, and what it may be.
+//!
+//! [`parse`] is pure. Unknown keys are errors, so that a typing mistake is not a silent default.
+//! [`sample`] is the file that `init` writes.
+
+use std::net::SocketAddr;
+
+use coconet::manager_addr::{Host, split_location};
+use serde::Deserialize;
+
+use crate::limits;
+
+/// Longest configuration file, in bytes.
+pub const CONFIG_MAX: u64 = 64 * 1024;
+
+/// The whole file.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: Listen,
+    /// Where nodes reach that.
+    pub public: Public,
+    /// `[limits]`.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// UDP addresses to listen on: one, or one of each family.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Vec<String>")]
+pub struct Listen(Vec<SocketAddr>);
+
+/// Host and port that the manager address names.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Public {
+    /// Name or address, without brackets.
+    pub host: Host,
+    /// UDP port.
+    pub port: u16,
+}
+
+/// What an operator may want to change of [`crate::limits`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// [`limits::NETWORKS_MAX`].
+    pub networks: usize,
+    /// [`limits::SESSIONS_MAX`].
+    pub sessions: usize,
+    /// [`limits::SESSIONS_PER_SOURCE_MAX`].
+    pub sessions_per_source: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            networks: limits::NETWORKS_MAX,
+            sessions: limits::SESSIONS_MAX,
+            sessions_per_source: limits::SESSIONS_PER_SOURCE_MAX,
+        }
+    }
+}
+
+/// Why a text is no configuration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {message}")]
+pub struct ConfigError {
+    /// Where, from one.
+    pub line: usize,
+    /// What is wrong there.
+    pub message: String,
+}
+
+/// Why a text is no place to listen or to be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// Not `IP:PORT`.
+    #[error("an address to listen on is IP:PORT, like 0.0.0.0:4433 or [::]:4433")]
+    Listen,
+    /// None, or two of one family.
+    #[error("one address to listen on, or one IPv4 and one IPv6")]
+    Families,
+    /// A group, not a machine.
+    #[error("a multicast address cannot be listened on")]
+    Multicast,
+    /// Not `HOST:PORT`.
+    #[error("the public address is HOST:PORT, like manager.example.org:4433")]
+    Public,
+}
+
+/// The configuration in `text`.
+pub fn parse(text: &str) -> Result<Config, ConfigError> {
+    toml::from_str(text).map_err(|error| {
+        let start = error.span().map_or(0, |span| span.start);
+        let before = text.get(..start).unwrap_or(text);
+        ConfigError {
+            line: before.bytes().filter(|byte| *byte == b'\n').count() + 1,
+            message: coconet::name::shown(error.message()),
+        }
+    })
+}
+
+/// The file that `init` writes: every key with its default and what it is for.
+pub fn sample(listen: &Listen, public: &Public) -> String {
+    let Limits { networks, sessions, sessions_per_source } = Limits::default();
+    let listen: Vec<String> = listen.0.iter().map(|address| format!("{:?}", address.to_string())).collect();
+    format!(
+        r#"# coco-manager. A key behind a # has the default that stands there.
+
+# UDP addresses to listen on: one, or one IPv4 and one IPv6.
+listen = [{listen}]
+
+# Where nodes reach that from outside. It is part of the manager address and of every invite: a name
+# can move to another machine, a number cannot.
+public = "{public}"
+
+[limits]
+# Networks kept here.
+#networks = {networks}
+
+# Nodes connected at once, in all.
+#sessions = {sessions}
+
+# Nodes connected at once from one IPv4 address or one IPv6 /64.
+#sessions_per_source = {sessions_per_source}
+"#,
+        listen = listen.join(", "),
+        public = public.location(),
+    )
+}
+
+impl Listen {
+    /// Checked addresses.
+    pub fn new(addresses: Vec<SocketAddr>) -> Result<Self, AddressError> {
+        let v4 = addresses.iter().filter(|address| address.is_ipv4()).count();
+        if addresses.is_empty() || v4 > 1 || addresses.len() - v4 > 1 {
+            return Err(AddressError::Families);
+        }
+        if addresses.iter().any(|address| address.ip().is_multicast()) {
+            return Err(AddressError::Multicast);
+        }
+        Ok(Self(addresses))
+    }
+
+    /// The addresses.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.0
+    }
+}
+
+impl TryFrom<Vec<String>> for Listen {
+    type Error = AddressError;
+
+    fn try_from(texts: Vec<String>) -> Result<Self, AddressError> {
+        let parsed: Result<_, _> = texts.iter().map(|text| text.parse()).collect();
+        Self::new(parsed.map_err(|_| AddressError::Listen)?)
+    }
+}
+
+impl Public {
+    /// `HOST:PORT`, with brackets around an IPv6 address.
+    pub fn location(&self) -> String {
+        let host = self.host.as_str();
+        if host.contains(':') { format!("[{host}]:{}", self.port) } else { format!("{host}:{}", self.port) }
+    }
+}
+
+impl std::str::FromStr for Public {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let (host, port) = split_location(text).map_err(|_| AddressError::Public)?;
+        Ok(Self { host, port })
+    }
+}
+
+impl TryFrom<String> for Public {
+    type Error = AddressError;
+
+    fn try_from(text: String) -> Result<Self, AddressError> {
+        text.parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use super::*;
+
+    fn given() -> (Listen, Public) {
+        let listen = Listen::new(vec!["0.0.0.0:4433".parse().unwrap(), "[::]:4433".parse().unwrap()]);
+        (listen.unwrap(), "[2001:db8::1]:4433".parse().unwrap())
+    }
+
+    #[test]
+    fn the_sample_says_what_was_given_and_the_defaults() {
+        let (listen, public) = given();
+        let text = sample(&listen, &public);
+        let expected = Config { listen, public, limits: Limits::default() };
+        assert_eq!(parse(&text), Ok(expected.clone()));
+        let uncommented = text.replace("\n#networks", "\nnetworks").replace("\n#sessions", "\nsessions");
+        assert_eq!(uncommented.matches("\n#").count(), text.matches("\n# ").count());
+        assert_eq!(parse(&uncommented), Ok(expected));
+    }
+
+    #[test]
+    fn errors_name_the_line_and_the_reason() {
+        let (listen, public) = given();
+        let sample = sample(&listen, &public);
+        let at = |old: &str, new: &str| parse(&sample.replacen(old, new, 1)).unwrap_err();
+        assert_eq!(at("\"0.0.0.0:4433\"", "\"0.0.0.0\"").line, 4);
+        assert!(at("\"0.0.0.0:4433\"", "\"[::1]:1\"").message.contains("one IPv4 and one IPv6"));
+        assert!(at("\"0.0.0.0:4433\"", "\"224.0.0.1:1\"").message.contains("multicast"));
+        assert_eq!(at("[2001:db8::1]", "2001:db8::1").line, 8);
+        let unknown = at("#networks", "net_works");
+        assert_eq!(unknown.line, 12);
+        assert!(unknown.message.contains("net_works"), "{unknown}");
+        assert!(parse("listen = [\"0.0.0.0:1\"]").unwrap_err().message.contains("public"));
+        assert!(parse("\u{0}").is_err() && parse("").is_err());
+    }
+}

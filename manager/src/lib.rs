@@ -1,0 +1,28 @@
+//! The network manager: a public address where ledgers get their order and nodes find each other.
+//!
+//! In the order of life: [`state_dir`] makes and opens the directory that [`config`], the keys and the
+//! database live in. [`server::Server::bind`] replays every ledger out of the [`storage`] and listens;
+//! each session that proves its key is served by `session`, stream by stream. What a stream asks goes
+//! to one task, the `desk`, which owns every [`network`](network) and who is [`presence`](presence)
+//! where, so that nothing is locked and requests have one order. An entry is answered with its stamp
+//! only after the storage has it on disk.
+//!
+//! The manager orders and introduces; it authors nothing. Every member verifies every entry again.
+
+pub mod config;
+pub mod counters;
+mod desk;
+pub mod limits;
+mod network;
+pub mod notify;
+pub mod presence;
+pub mod server;
+mod session;
+pub mod state_dir;
+pub mod storage;
+
+/// Milliseconds of Unix time; zero on a machine whose clock is before 1970.
+pub(crate) fn now_ms() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

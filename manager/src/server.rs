@@ -1,0 +1,250 @@
+//! The accept loop, and how the manager begins and ends.
+//!
+//! [`Server::bind`] verifies every stored ledger, entry by entry, before the first packet is answered: a
+//! manager that stamped on top of a damaged ledger would end it. [`Server::run`] serves until told to
+//! stop, then closes every session and lets the storage finish.
+
+use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use coco_tunnel::endpoint::{Accepting, Endpoint, EndpointOptions};
+use coco_tunnel::session::Session;
+use coconet::id::NetworkId;
+use coconet::key::NodeKeys;
+use coconet::ledger::{Entry, Ledger};
+use coconet::wire::code::Close;
+use tokio::sync::mpsc;
+use tokio::task::{self, JoinSet};
+
+use crate::config::{Config, Limits};
+use crate::counters::{Counters, Refusal};
+use crate::desk::Desk;
+use crate::limits::DESK_QUEUE;
+use crate::presence::{Here, Presence, SessionId};
+use crate::session::{House, serve};
+use crate::storage::thread;
+use crate::storage::{Storage, StorageError, StoredEntry};
+
+/// A bound manager.
+#[derive(Debug)]
+pub struct Server {
+    endpoint: Endpoint,
+    house: House,
+    desk: task::JoinHandle<()>,
+    storage: JoinHandle<()>,
+    limits: Limits,
+}
+
+/// Why a manager cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The storage does not give its ledgers.
+    #[error("the stored ledgers cannot be read")]
+    Storage(#[from] StorageError),
+    /// No socket.
+    #[error("cannot listen on {0}")]
+    Listen(String, #[source] io::Error),
+    /// No thread.
+    #[error("cannot start the storage thread")]
+    Thread(#[source] io::Error),
+    /// The desk has ended while the server ran.
+    #[error("an internal task has failed")]
+    Desk,
+}
+
+impl Server {
+    /// Verify what is stored, and listen. Within a tokio runtime.
+    pub fn bind(config: &Config, keys: NodeKeys, mut storage: impl Storage) -> Result<Self, ServerError> {
+        let started = Instant::now();
+        let mut presence = Here::default();
+        let ledgers = replay(&mut storage)?;
+        storage.last_seen()?.into_iter().for_each(|seen| presence.restore(seen));
+        tracing::info!(networks = ledgers.len(), took = ?started.elapsed(), "ledgers verified");
+
+        let options = EndpointOptions {
+            secret: keys.static_secret(),
+            reset: keys.derive("stateless-reset"),
+            listen: config.listen.addresses().to_vec(),
+            any_port: false,
+        };
+        let listen =
+            || config.listen.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let endpoint = Endpoint::bind(&options).map_err(|error| ServerError::Listen(listen(), error))?;
+        if endpoint.addresses().len() < options.listen.len() {
+            let error = io::Error::other("one of the addresses could not be bound");
+            return Err(ServerError::Listen(listen(), error));
+        }
+
+        let (handle, thread) = thread::spawn(storage).map_err(ServerError::Thread)?;
+        let (messages, inbox) = mpsc::channel(DESK_QUEUE);
+        let counters = Arc::new(Counters::new());
+        let desk = Desk::new(
+            Arc::new(keys),
+            config.limits,
+            Arc::clone(&counters),
+            handle.clone(),
+            presence,
+            ledgers,
+        );
+        Ok(Self {
+            endpoint,
+            house: House { desk: messages, storage: handle, counters },
+            desk: tokio::spawn(desk.run(inbox)),
+            storage: thread,
+            limits: config.limits,
+        })
+    }
+
+    /// The addresses it is bound to.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.endpoint.addresses()
+    }
+
+    /// What was refused so far.
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.house.counters)
+    }
+
+    /// Serve until `shutdown` resolves.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), ServerError> {
+        let Self { endpoint, house, mut desk, storage, limits } = self;
+        let mut sitting = Sessions::default();
+        let mut ready = Accepting::default();
+        let mut shutdown = std::pin::pin!(shutdown);
+        let mut failed = false;
+        loop {
+            tokio::select! {
+                () = &mut shutdown => break,
+                _ = &mut desk => {
+                    failed = true;
+                    break;
+                }
+                session = endpoint.accept(&mut ready) => match session {
+                    Some(session) => sitting.admit(session, &house, limits),
+                    None => break,
+                },
+                () = sitting.one_ended(), if !sitting.is_empty() => {}
+            }
+        }
+        endpoint.close().await;
+        while !sitting.is_empty() {
+            sitting.one_ended().await;
+        }
+        // With the last sender the desk ends, and with the last handle the storage.
+        drop(house);
+        if failed {
+            return Err(ServerError::Desk);
+        }
+        desk.await.map_err(|_| ServerError::Desk)?;
+        task::spawn_blocking(move || storage.join())
+            .await
+            .map_err(|_| ServerError::Desk)?
+            .map_err(|_| ServerError::Desk)
+    }
+}
+
+/// Every stored ledger, verified as a member would.
+fn replay(storage: &mut impl Storage) -> Result<BTreeMap<NetworkId, Ledger>, StorageError> {
+    let mut ledgers: BTreeMap<NetworkId, Ledger> = BTreeMap::new();
+    storage.load(&mut |StoredEntry { network, seq, bytes }| {
+        let damaged = |why: String| StorageError::Damaged(format!("entry {seq} of {network}: {why}"));
+        let entry = Entry::from_bytes(&bytes).map_err(|error| damaged(error.to_string()))?;
+        match ledgers.get_mut(&network) {
+            Some(ledger) => ledger.append(&entry).map_err(|reject| damaged(reject.to_string()))?,
+            None => {
+                let ledger = Ledger::begin(&entry).map_err(|reject| damaged(reject.to_string()))?;
+                if ledger.state().network() != network {
+                    return Err(damaged("it is of another network".to_owned()));
+                }
+                ledgers.insert(network, ledger);
+            }
+        }
+        Ok(())
+    })?;
+    Ok(ledgers)
+}
+
+/// The sessions being served, and how many each source has.
+#[derive(Default)]
+struct Sessions {
+    tasks: JoinSet<()>,
+    sources: HashMap<task::Id, IpAddr>,
+    per_source: HashMap<IpAddr, usize>,
+    next: SessionId,
+}
+
+impl Sessions {
+    fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    fn admit(&mut self, session: Session, house: &House, limits: Limits) {
+        let Some(remote) = session.remote() else { return };
+        let source = source(remote.ip());
+        let of_source = self.per_source.get(&source).copied().unwrap_or_default();
+        let refusal = if self.tasks.len() >= limits.sessions {
+            Some(Refusal::Sessions)
+        } else if of_source >= limits.sessions_per_source {
+            Some(Refusal::Source)
+        } else {
+            None
+        };
+        if let Some(refusal) = refusal {
+            if house.counters.refuse(refusal) {
+                tracing::warn!(?refusal, sessions = self.tasks.len(), "a session was refused");
+            }
+            return session.close(Close::Busy);
+        }
+        tracing::debug!(peer = %session.peer(), address = %remote, "session");
+        let id = self.next;
+        self.next += 1;
+        let task = self.tasks.spawn(serve(session, id, house.clone()));
+        self.sources.insert(task.id(), source);
+        *self.per_source.entry(source).or_default() += 1;
+    }
+
+    async fn one_ended(&mut self) {
+        let id = match self.tasks.join_next_with_id().await {
+            Some(Ok((id, ()))) => id,
+            Some(Err(error)) => {
+                tracing::error!(%error, "a session's task has failed");
+                error.id()
+            }
+            None => return,
+        };
+        let Some(source) = self.sources.remove(&id) else { return };
+        if let Some(count) = self.per_source.get_mut(&source) {
+            *count -= 1;
+            if *count == 0 {
+                self.per_source.remove(&source);
+            }
+        }
+    }
+}
+
+/// What counts as one source: an IPv4 address, or the /64 that one IPv6 subscriber has at least.
+fn source(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        v4 @ IpAddr::V4(_) => v4,
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use super::*;
+
+    #[test]
+    fn one_subscriber_is_one_source() {
+        let source = |text: &str| source(text.parse().unwrap()).to_string();
+        assert_eq!(source("192.0.2.1"), "192.0.2.1");
+        assert_eq!(source("::ffff:192.0.2.1"), "192.0.2.1");
+        assert_eq!(source("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+    }
+}

@@ -1,0 +1,80 @@
+//! A storage that forgets when the process ends, and that can be told to fail.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use coconet::id::{NetworkId, NodeId};
+
+use super::{Range, Seen, Storage, StorageError, StoredEntry, Write};
+
+/// Entries and last-seen times in memory.
+#[derive(Debug, Default)]
+pub struct Memory {
+    entries: BTreeMap<NetworkId, Vec<Vec<u8>>>,
+    seen: BTreeMap<(NetworkId, NodeId), Seen>,
+    full: Arc<AtomicBool>,
+}
+
+impl Memory {
+    /// Setting it makes every write fail as on a full disk, until it is cleared.
+    pub fn full(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.full)
+    }
+}
+
+impl Storage for Memory {
+    fn load(
+        &mut self,
+        each: &mut dyn FnMut(StoredEntry) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        for (network, entries) in &self.entries {
+            for (seq, bytes) in (0..).zip(entries) {
+                each(StoredEntry { network: *network, seq, bytes: bytes.clone() })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn last_seen(&mut self) -> Result<Vec<Seen>, StorageError> {
+        Ok(self.seen.values().cloned().collect())
+    }
+
+    fn commit(&mut self, writes: &[Write]) -> Result<(), StorageError> {
+        if self.full.load(Ordering::Relaxed) {
+            return Err(StorageError::Full);
+        }
+        let mut entries = self.entries.clone();
+        for write in writes {
+            match write {
+                Write::Entry(entry) => {
+                    let kept = entries.entry(entry.network).or_default();
+                    if kept.len() as u64 != entry.seq {
+                        return Err(StorageError::Sequence(entry.seq));
+                    }
+                    kept.push(entry.bytes.clone());
+                }
+                Write::Seen(seen) => {
+                    self.seen.insert((seen.network, seen.node), seen.clone());
+                }
+            }
+        }
+        self.entries = entries;
+        Ok(())
+    }
+
+    fn read(&mut self, network: NetworkId, range: Range) -> Result<Vec<Vec<u8>>, StorageError> {
+        let Some(entries) = self.entries.get(&network) else { return Ok(Vec::new()) };
+        let wanted = (0..).zip(entries).filter(|(seq, _)| (range.from..=range.last).contains(seq));
+        let mut room = range.bytes;
+        let mut page = Vec::new();
+        for (_, bytes) in wanted {
+            if !page.is_empty() && bytes.len() > room {
+                break;
+            }
+            room = room.saturating_sub(bytes.len());
+            page.push(bytes.clone());
+        }
+        Ok(page)
+    }
+}

@@ -1,0 +1,183 @@
+//! One SQLite file: write-ahead log, and `synchronous=FULL`, so that what is committed survives a power
+//! cut.
+//!
+//! `user_version` is the version of the schema; another one is refused and nothing is touched.
+
+use std::path::Path;
+use std::time::Duration;
+
+use coconet::id::{Hash, NetworkId, NodeId};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, params};
+
+use super::{Range, Seen, Storage, StorageError, StoredEntry, Write};
+
+/// The schema this program reads and writes.
+pub const SCHEMA_VERSION: i64 = 1;
+
+/// How long another process (a backup, `check`) may hold the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+const SCHEMA: &str = "
+    CREATE TABLE entries (
+        network BLOB NOT NULL,
+        seq     INTEGER NOT NULL,
+        bytes   BLOB NOT NULL,
+        PRIMARY KEY (network, seq)
+    ) STRICT;
+    CREATE TABLE seen (
+        network    BLOB NOT NULL,
+        node       BLOB NOT NULL,
+        at         INTEGER NOT NULL,
+        candidates BLOB NOT NULL,
+        PRIMARY KEY (network, node)
+    ) STRICT, WITHOUT ROWID;
+";
+
+/// The open file.
+#[derive(Debug)]
+pub struct Sqlite(Connection);
+
+impl Sqlite {
+    /// Make the tables in an empty file.
+    pub fn create(path: &Path) -> Result<(), StorageError> {
+        let mut connection = connect(path)?;
+        let transaction = connection.transaction().map_err(failed)?;
+        transaction.execute_batch(SCHEMA).map_err(failed)?;
+        transaction.pragma_update(None, "user_version", SCHEMA_VERSION).map_err(failed)?;
+        transaction.commit().map_err(failed)
+    }
+
+    /// Open a file that [`Sqlite::create`] made. No symbolic link is followed.
+    pub fn open(path: &Path) -> Result<Self, StorageError> {
+        let connection = connect(path)?;
+        let found = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
+        if found == SCHEMA_VERSION {
+            Ok(Self(connection))
+        } else {
+            Err(StorageError::Version { found, expected: SCHEMA_VERSION })
+        }
+    }
+}
+
+impl Storage for Sqlite {
+    fn load(
+        &mut self,
+        each: &mut dyn FnMut(StoredEntry) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        let sql = "SELECT network, seq, bytes FROM entries ORDER BY network, seq";
+        let mut statement = self.0.prepare(sql).map_err(failed)?;
+        let mut rows = statement.query([]).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            let network = NetworkId(Hash(row.get(0).map_err(failed)?));
+            let (seq, bytes) = (row.get(1).map_err(failed)?, row.get(2).map_err(failed)?);
+            each(StoredEntry { network, seq: unsigned(seq)?, bytes })?;
+        }
+        Ok(())
+    }
+
+    fn last_seen(&mut self) -> Result<Vec<Seen>, StorageError> {
+        let sql = "SELECT network, node, at, candidates FROM seen";
+        let mut statement = self.0.prepare(sql).map_err(failed)?;
+        let mut rows = statement.query([]).map_err(failed)?;
+        let mut seen = Vec::new();
+        while let Some(row) = rows.next().map_err(failed)? {
+            let candidates: Vec<u8> = row.get(3).map_err(failed)?;
+            seen.push(Seen {
+                network: NetworkId(Hash(row.get(0).map_err(failed)?)),
+                node: NodeId(row.get(1).map_err(failed)?),
+                at: unsigned(row.get(2).map_err(failed)?)?,
+                candidates: minicbor::decode(&candidates)
+                    .map_err(|error| StorageError::Damaged(error.to_string()))?,
+            });
+        }
+        Ok(seen)
+    }
+
+    fn commit(&mut self, writes: &[Write]) -> Result<(), StorageError> {
+        // Dropped without `commit`, the transaction is rolled back.
+        let transaction = self.0.transaction().map_err(failed)?;
+        for write in writes {
+            match write {
+                Write::Entry(entry) => insert_entry(&transaction, entry)?,
+                Write::Seen(seen) => upsert_seen(&transaction, seen)?,
+            }
+        }
+        transaction.commit().map_err(failed)
+    }
+
+    fn read(&mut self, network: NetworkId, range: Range) -> Result<Vec<Vec<u8>>, StorageError> {
+        let sql = "SELECT bytes FROM entries WHERE network = ?1 AND seq BETWEEN ?2 AND ?3 ORDER BY seq";
+        let mut statement = self.0.prepare_cached(sql).map_err(failed)?;
+        let (from, last) = (signed(range.from), signed(range.last));
+        let mut rows = statement.query(params![network.0.0, from, last]).map_err(failed)?;
+        let mut room = range.bytes;
+        let mut page: Vec<Vec<u8>> = Vec::new();
+        while let Some(row) = rows.next().map_err(failed)? {
+            let bytes: Vec<u8> = row.get(0).map_err(failed)?;
+            if !page.is_empty() && bytes.len() > room {
+                break;
+            }
+            room = room.saturating_sub(bytes.len());
+            page.push(bytes);
+        }
+        Ok(page)
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, StorageError> {
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+    let mode: String =
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0)).map_err(failed)?;
+    if mode != "wal" {
+        return Err(StorageError::Other(format!("this file system cannot hold a write-ahead log ({mode})")));
+    }
+    connection.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
+    connection.pragma_update(None, "trusted_schema", false).map_err(failed)?;
+    Ok(connection)
+}
+
+fn insert_entry(transaction: &Transaction<'_>, entry: &StoredEntry) -> Result<(), StorageError> {
+    let network = entry.network.0.0;
+    let sql = "SELECT seq FROM entries WHERE network = ?1 ORDER BY seq DESC LIMIT 1";
+    let mut newest = transaction.prepare_cached(sql).map_err(failed)?;
+    let newest: Option<i64> = newest.query_row([network], |row| row.get(0)).optional().map_err(failed)?;
+    if signed(entry.seq) != newest.map_or(0, |seq| seq + 1) {
+        return Err(StorageError::Sequence(entry.seq));
+    }
+    let sql = "INSERT INTO entries (network, seq, bytes) VALUES (?1, ?2, ?3)";
+    let mut insert = transaction.prepare_cached(sql).map_err(failed)?;
+    insert.execute(params![network, signed(entry.seq), entry.bytes]).map_err(failed)?;
+    Ok(())
+}
+
+fn upsert_seen(transaction: &Transaction<'_>, seen: &Seen) -> Result<(), StorageError> {
+    let candidates =
+        minicbor::to_vec(&seen.candidates).map_err(|error| StorageError::Other(error.to_string()))?;
+    let sql = "INSERT INTO seen (network, node, at, candidates) VALUES (?1, ?2, ?3, ?4)
+               ON CONFLICT (network, node) DO UPDATE SET at = excluded.at, candidates = excluded.candidates";
+    let mut upsert = transaction.prepare_cached(sql).map_err(failed)?;
+    upsert.execute(params![seen.network.0.0, seen.node.0, signed(seen.at), candidates]).map_err(failed)?;
+    Ok(())
+}
+
+/// SQLite's integers are signed. What does not fit is past the end of every ledger and of every clock.
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn unsigned(value: i64) -> Result<u64, StorageError> {
+    u64::try_from(value).map_err(|_| StorageError::Damaged("a negative number".to_owned()))
+}
+
+fn failed(error: rusqlite::Error) -> StorageError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => StorageError::Full,
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            StorageError::Damaged(error.to_string())
+        }
+        _ => StorageError::Other(error.to_string()),
+    }
+}
