@@ -186,7 +186,12 @@ impl Node {
         let remembered = self.store.remembered_peers(self.network).await.unwrap_or_default();
         let remembered = remembered.into_iter().filter(|(node, _)| *node == peer);
         let remembered = remembered.filter_map(|(_, address)| address.parse().ok());
-        dialable(located.into_iter().chain(remembered), self.manager.is_local())
+        let mut addresses = dialable(located.into_iter().chain(remembered), self.manager.is_local());
+        // A neighbour on this machine needs no detour over an interface that may go away.
+        if addresses.iter().any(|address| address.ip().is_loopback()) {
+            addresses.retain(|address| address.ip().is_loopback());
+        }
+        addresses
     }
 
     /// A session whose peer is known to be a member: make it current, serve it, and see it end.
