@@ -45,7 +45,9 @@ async fn expose(context: &Context, url: &str, name: Name, network: Option<Name>)
     context.out.answer(&answer, |tunnel| {
         [format!("exposed {} as {} in {}, {}", target, tunnel.resource, tunnel.network, tunnel.id)]
     })?;
-    warn_if_broken(context, &answer.value);
+    if warn_if_broken(context, &answer.value) {
+        return Ok(());
+    }
     context.out.hint(&format!(
         "cococtl tunnel open {}, on another node of {}",
         answer.value.resource, answer.value.network
@@ -75,12 +77,14 @@ async fn open(
     Ok(())
 }
 
-fn warn_if_broken(context: &Context, tunnel: &Tunnel) {
+/// Says why a tunnel does not work, and whether that is so.
+fn warn_if_broken(context: &Context, tunnel: &Tunnel) -> bool {
     match tunnel.state {
-        TunnelState::Open | TunnelState::Reopened => {}
+        TunnelState::Open | TunnelState::Reopened => false,
         TunnelState::Opening | TunnelState::MaxClients | TunnelState::Failed | TunnelState::Closed => {
             let reason = tunnel.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
             context.out.note(&format!("warning: {} is {}{reason}", tunnel.resource, tunnel.state.as_str()));
+            true
         }
     }
 }
