@@ -66,12 +66,19 @@ impl NodeKeys {
         Self { sign: SigningKey::from_bytes(&sign), talk: StaticSecret::from(*talk) }
     }
 
+    /// The randomness these keys were made of.
+    pub fn to_seed(&self) -> Zeroizing<[u8; SEED_LEN]> {
+        let mut seed = Zeroizing::new([0; SEED_LEN]);
+        seed[..32].copy_from_slice(self.sign.as_bytes());
+        seed[32..].copy_from_slice(self.talk.as_bytes());
+        seed
+    }
+
     /// What a key file holds.
     pub fn to_file(&self) -> Zeroizing<Vec<u8>> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(FILE_MAGIC.len() + SEED_LEN));
         bytes.extend_from_slice(FILE_MAGIC);
-        bytes.extend_from_slice(self.sign.as_bytes());
-        bytes.extend_from_slice(self.talk.as_bytes());
+        bytes.extend_from_slice(&*self.to_seed());
         bytes
     }
 

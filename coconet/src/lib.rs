@@ -8,12 +8,14 @@
 
 pub mod cbor;
 pub mod control;
+pub mod grant;
 pub mod id;
 pub mod invite;
 pub mod key;
 pub mod ledger;
 pub mod manager_addr;
 pub mod name;
+pub mod recovery;
 pub mod resource;
 pub mod role;
 pub mod target;

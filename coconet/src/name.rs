@@ -76,6 +76,13 @@ impl AsRef<str> for Name {
     }
 }
 
+// A name orders and compares as its text does.
+impl core::borrow::Borrow<str> for Name {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)

@@ -45,6 +45,26 @@ pub enum Action {
     PublishFromApp,
     /// Withdraw a resource another node published.
     WithdrawOthers,
+    /// Prepare an offline key.
+    InviteRecovery,
+    /// Revoke an invite somebody else made.
+    RevokeInvite,
+    /// Change a person's role, to anything but owner.
+    SetRole,
+    /// Make an owner, or change one.
+    SetOwner,
+    /// Remove a person.
+    RemoveUser,
+    /// Rename a person or their app.
+    RenameUser,
+    /// Rename the network or a device.
+    RenameNetwork,
+    /// Grant and revoke the use of a resource.
+    Grant,
+    /// Say who may stamp.
+    SetManagers,
+    /// Vouch for the state.
+    Checkpoint,
     /// Use every resource without a grant.
     UseAll,
 }
@@ -59,6 +79,16 @@ pub const TABLE: &[(Action, &str, &[Role])] = &[
     (Action::RemoveSelf, "leave with one's own node", &[Role::Owner, Role::Admin, Role::Guest]),
     (Action::PublishFromApp, "publish a resource from an app node", &[Role::Owner]),
     (Action::WithdrawOthers, "withdraw another node's resource", &[Role::Owner]),
+    (Action::InviteRecovery, "prepare a recovery key", &[Role::Owner]),
+    (Action::RevokeInvite, "revoke another person's invite", &[Role::Owner, Role::Admin]),
+    (Action::SetRole, "change a role", &[Role::Owner, Role::Admin]),
+    (Action::SetOwner, "make or change an owner", &[Role::Owner]),
+    (Action::RemoveUser, "remove a person", &[Role::Owner, Role::Admin]),
+    (Action::RenameUser, "rename a person or their app", &[Role::Owner, Role::Admin]),
+    (Action::RenameNetwork, "rename the network or a device", &[Role::Owner]),
+    (Action::Grant, "grant or revoke the use of a resource", &[Role::Owner, Role::Admin]),
+    (Action::SetManagers, "set the managers", &[Role::Owner]),
+    (Action::Checkpoint, "vouch for the state so far", &[Role::Owner]),
     (Action::UseAll, "use every resource without a grant", &[Role::Owner, Role::Admin]),
 ];
 
@@ -124,6 +154,16 @@ mod tests {
             Action::RemoveSelf,
             Action::PublishFromApp,
             Action::WithdrawOthers,
+            Action::InviteRecovery,
+            Action::RevokeInvite,
+            Action::SetRole,
+            Action::SetOwner,
+            Action::RemoveUser,
+            Action::RenameUser,
+            Action::RenameNetwork,
+            Action::Grant,
+            Action::SetManagers,
+            Action::Checkpoint,
             Action::UseAll,
         ];
         for action in all {

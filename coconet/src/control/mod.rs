@@ -15,6 +15,14 @@
 //! | `POST /v1/networks/{name}/invites` | [`CreateInvite`] | [`Invited`] |
 //! | `GET /v1/networks/{name}/members` | | [`Members`] |
 //! | `DELETE /v1/networks/{name}/nodes/{node}` | | [`Done`] |
+//! | `GET /v1/networks/{name}/grants` | | [`Grants`] |
+//! | `GET /v1/networks/{name}/invites` | | [`Invites`] |
+//! | `GET /v1/networks/{name}/log` | | [`Log`] |
+//! | `GET /v1/networks/{name}/audit` | | [`Audit`] |
+//! | `GET /v1/networks/{name}/export` | | the file of [`crate::ledger::archive`] |
+//! | `POST /v1/networks/{name}/changes` | [`Change`] | [`Done`] |
+//! | `POST /v1/networks/{name}/recovery-key` | | [`RecoveryKey`] |
+//! | `POST /v1/recover` | [`Recover`] | [`Network`] |
 //! | `GET /v1/tunnels` | | [`Tunnels`] |
 //! | `POST /v1/expose` | [`Expose`] | [`Tunnel`] |
 //! | `POST /v1/open` | [`Open`] | [`Tunnel`] |
@@ -25,12 +33,16 @@
 //! Anything else than 2xx carries a [`Failure`].
 
 mod error;
+mod ledger;
 mod network;
 pub mod paths;
 mod tunnel;
 
 use serde::{Deserialize, Serialize};
 
+pub use ledger::{
+    Audit, Change, GrantLine, Grants, InviteLine, Invites, Log, LogLine, Proof, Recover, RecoveryKey,
+};
 pub use error::{ErrorKind, Failure, FailureBody};
 pub use network::{
     CreateInvite, CreateNetwork, InvitePurpose, Invited, JoinNetwork, LedgerStatus, ManagerLink,

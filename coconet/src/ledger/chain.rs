@@ -2,7 +2,10 @@
 
 use super::entry::{Draft, Entry};
 use super::op::{Op, join_message};
-use super::state::{JOIN_DOMAIN, State, Violation};
+use super::state::State;
+use super::validate::JOIN_DOMAIN;
+use super::view;
+use super::violation::Violation;
 use crate::cbor::CborError;
 use crate::id::{Hash, NetworkId};
 use crate::invite::Invitation;
@@ -17,6 +20,7 @@ pub struct Ledger {
     head: Hash,
     seq: u64,
     time: u64,
+    withheld: Vec<u64>,
 }
 
 /// Why an entry or a draft was not taken.
@@ -84,7 +88,7 @@ impl Ledger {
         }
         let head = draft.hash();
         let state = State::begin(NetworkId(head), &genesis)?;
-        Ok(Self { state, head, seq: 0, time: 0 })
+        Ok(Self { state, head, seq: 0, time: 0, withheld: Vec::new() })
     }
 
     /// The state at the head.
@@ -107,6 +111,24 @@ impl Ledger {
         self.time
     }
 
+    /// The numbers of the entries whose bodies were left out: none in a whole ledger.
+    pub fn withheld(&self) -> &[u64] {
+        &self.withheld
+    }
+
+    /// What a holder of the whole ledger compares with the view it would give.
+    pub fn view(&self) -> Hash {
+        view::digest(self.withheld.iter().copied())
+    }
+
+    /// The ledger after `entry`: begun by it, or one longer.
+    pub fn follow(ledger: Option<Self>, entry: &Entry) -> Result<Self, Reject> {
+        match ledger {
+            None => Self::begin(entry),
+            Some(mut ledger) => ledger.append(entry).map(|()| ledger),
+        }
+    }
+
     /// `op` by `keys` on top of the head.
     pub fn draft(&self, keys: &NodeKeys, op: &Op) -> Draft {
         Draft::new(keys, self.state.network(), self.head, op)
@@ -127,10 +149,32 @@ impl Ledger {
         self.verify_stamp(entry)?;
         let op = self.check(&entry.draft, entry.stamp.time)?;
         self.state.apply(entry.draft.header.author, expected, op);
-        self.head = entry.hash();
-        self.seq = expected;
-        self.time = entry.stamp.time;
+        self.advance(entry);
         Ok(())
+    }
+
+    /// Take the next entry as a guest does: where its body is left out, place, author and stamp are
+    /// verified, and what it says stays unknown.
+    pub fn append_viewed(&mut self, entry: &Entry) -> Result<(), Reject> {
+        if entry.draft.op.is_some() {
+            return self.append(entry);
+        }
+        let expected = self.seq + 1;
+        if entry.stamp.seq != expected {
+            return Err(Reject::Sequence { expected, found: entry.stamp.seq });
+        }
+        self.verify_stamp(entry)?;
+        self.check_place(&entry.draft, entry.stamp.time)?;
+        entry.draft.verify_author().map_err(|_| Reject::Author)?;
+        self.withheld.push(expected);
+        self.advance(entry);
+        Ok(())
+    }
+
+    fn advance(&mut self, entry: &Entry) {
+        self.head = entry.hash();
+        self.seq = entry.stamp.seq;
+        self.time = entry.stamp.time;
     }
 
     fn verify_stamp(&self, entry: &Entry) -> Result<(), Reject> {
@@ -140,16 +184,18 @@ impl Ledger {
         entry.verify_stamp().map_err(|_| Reject::Stamp)
     }
 
-    fn check(&self, draft: &Draft, time: u64) -> Result<Op, Reject> {
+    fn check_place(&self, draft: &Draft, time: u64) -> Result<(), Reject> {
         if draft.header.network != self.state.network() {
             return Err(Reject::Network);
         }
         if draft.header.prev != self.head {
             return Err(Reject::Parent);
         }
-        if time < self.time {
-            return Err(Reject::Time);
-        }
+        if time < self.time { Err(Reject::Time) } else { Ok(()) }
+    }
+
+    fn check(&self, draft: &Draft, time: u64) -> Result<Op, Reject> {
+        self.check_place(draft, time)?;
         let op = open(draft)?;
         if let Op::Unknown { code, critical: true, .. } = op {
             return Err(Reject::UpdateNeeded(code));

@@ -8,21 +8,28 @@
 //! Nothing else changes the state, so every member that has the same head has the same state.
 //!
 //! An entry's hash covers the *hash* of its op. A body can be left out for a reader who may not see it
-//! without breaking the chain.
+//! without breaking the chain: that is how guests see it ([`view`]).
 
+mod apply;
+pub mod archive;
 mod chain;
 mod entry;
 mod op;
 mod state;
+mod validate;
+pub mod view;
+mod violation;
 
 pub(crate) use chain::join_draft;
 pub use chain::{Ledger, Reject};
 pub use entry::{Draft, ENTRY_MAX, Entry, Header, OP_MAX, Stamp, stamp};
 pub use op::{
-    Code, Genesis, Invite, Join, MANAGERS_MAX, NetworkKind, Op, Publish, Purpose, RemoveNode, Withdraw,
+    Checkpoint, Code, Genesis, Grant, Invite, Join, MANAGERS_MAX, NetworkKind, Op, Publish, Purpose,
+    RemoveNode, RemoveUser, Rename, Renamed, RevokeGrant, RevokeInvite, SetManagers, SetRole, Withdraw,
     join_message,
 };
 pub use state::{
-    InviteState, LEDGER_INVITES_MAX, LEDGER_NODES_MAX, NODE_RESOURCES_MAX, Node, NodeKind, Resource,
-    Standing, State, User, Violation,
+    Access, GrantState, InviteState, LEDGER_INVITES_MAX, LEDGER_NODES_MAX, LEDGER_USERS_MAX,
+    NODE_RESOURCES_MAX, Node, NodeKind, Resource, Standing, State, USER_GRANTS_MAX, User,
 };
+pub use violation::Violation;

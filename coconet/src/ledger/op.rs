@@ -10,7 +10,8 @@ use minicbor::{Decode, Decoder, Encode, Encoder};
 use serde::{Deserialize, Serialize};
 
 use crate::cbor::{self, CborError};
-use crate::id::{InviteKey, NetworkId, NodeId};
+use crate::grant::{Capabilities, Schedule};
+use crate::id::{Hash, InviteKey, NetworkId, NodeId};
 use crate::key::{NodeRecord, Signature};
 use crate::manager_addr::ManagerAddr;
 use crate::name::Name;
@@ -20,7 +21,7 @@ use crate::role::Role;
 /// Most managers of one network.
 pub const MANAGERS_MAX: usize = 8;
 
-/// The op numbers. Those from 5 to 7 and 10 up are reserved and not understood by this version.
+/// The op numbers. Those from 14 up are reserved and not understood by this version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u16)]
 #[expect(missing_docs, reason = "the names are the ops of the design")]
@@ -52,14 +53,30 @@ pub enum Op {
     Genesis(Genesis),
     /// Somebody may join.
     Invite(Invite),
+    /// An invite can no longer be used.
+    RevokeInvite(RevokeInvite),
     /// A node joins by an invite.
     Join(Join),
     /// A node is out, for ever.
     RemoveNode(RemoveNode),
+    /// A person's role changes.
+    SetRole(SetRole),
+    /// A person is out, with all their nodes.
+    RemoveUser(RemoveUser),
+    /// The network, a person or a node is called something else.
+    Rename(Rename),
     /// A node offers a resource.
     Publish(Publish),
     /// A resource is no longer offered.
     Withdraw(Withdraw),
+    /// A guest may use a resource.
+    Grant(Grant),
+    /// A guest may no longer use a resource.
+    RevokeGrant(RevokeGrant),
+    /// Others may stamp from now on.
+    SetManagers(SetManagers),
+    /// An owner vouches for the state up to here.
+    Checkpoint(Checkpoint),
     /// Something a later version wrote.
     Unknown {
         /// Its number.
@@ -155,6 +172,18 @@ pub enum Purpose {
         #[n(1)]
         role: Role,
     },
+    /// An offline key of the inviter, who must be an owner.
+    #[n(3)]
+    Recovery,
+}
+
+/// An invite can no longer be used; who has joined by it stays.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct RevokeInvite {
+    /// Which.
+    #[n(0)]
+    pub key: InviteKey,
 }
 
 /// A node joins. Authored by the node itself.
@@ -184,6 +213,53 @@ pub struct RemoveNode {
     pub node: NodeId,
 }
 
+/// A person's role changes.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct SetRole {
+    /// Whose.
+    #[n(0)]
+    pub user: Name,
+    /// To what.
+    #[n(1)]
+    pub role: Role,
+}
+
+/// A person is out, with all their nodes, resources and grants.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct RemoveUser {
+    /// Who.
+    #[n(0)]
+    pub user: Name,
+}
+
+/// Something is called something else.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Rename {
+    /// What.
+    #[n(0)]
+    pub what: Renamed,
+    /// Its new name.
+    #[n(1)]
+    pub to: Name,
+}
+
+/// What can be renamed.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum Renamed {
+    /// The network, for those who join from now on.
+    #[n(0)]
+    Network,
+    /// A person.
+    #[n(1)]
+    User(#[n(0)] Name),
+    /// A node.
+    #[n(2)]
+    Node(#[n(0)] NodeId),
+}
+
 /// The author offers a resource.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -208,16 +284,75 @@ pub struct Withdraw {
     pub name: Name,
 }
 
+/// A guest may use a resource. A later grant of the same resource takes the place of an earlier one.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Grant {
+    /// Who.
+    #[n(0)]
+    pub user: Name,
+    /// What.
+    #[n(1)]
+    pub resource: Name,
+    /// How.
+    #[n(2)]
+    pub can: Capabilities,
+    /// At which hours; always when absent.
+    #[n(3)]
+    pub when: Option<Schedule>,
+    /// Until when, in milliseconds of Unix time; for ever when absent.
+    #[n(4)]
+    pub until: Option<u64>,
+}
+
+/// A guest may no longer use a resource.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct RevokeGrant {
+    /// Who.
+    #[n(0)]
+    pub user: Name,
+    /// What.
+    #[n(1)]
+    pub resource: Name,
+}
+
+/// Others may stamp from the next entry on.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct SetManagers {
+    /// All of them.
+    #[n(0)]
+    pub managers: Vec<ManagerAddr>,
+}
+
+/// An owner vouches for the state at the entry before: members check that it is theirs.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Checkpoint {
+    /// [`super::State::digest`].
+    #[n(0)]
+    pub state: Hash,
+}
+
 impl Op {
     /// Its number.
     pub fn code(&self) -> u16 {
         match self {
             Self::Genesis(_) => Code::Genesis as u16,
             Self::Invite(_) => Code::Invite as u16,
+            Self::RevokeInvite(_) => Code::RevokeInvite as u16,
             Self::Join(_) => Code::Join as u16,
             Self::RemoveNode(_) => Code::RemoveNode as u16,
+            Self::SetRole(_) => Code::SetRole as u16,
+            Self::RemoveUser(_) => Code::RemoveUser as u16,
+            Self::Rename(_) => Code::Rename as u16,
             Self::Publish(_) => Code::Publish as u16,
             Self::Withdraw(_) => Code::Withdraw as u16,
+            Self::Grant(_) => Code::Grant as u16,
+            Self::RevokeGrant(_) => Code::RevokeGrant as u16,
+            Self::SetManagers(_) => Code::SetManagers as u16,
+            Self::Checkpoint(_) => Code::Checkpoint as u16,
             Self::Unknown { code, .. } => *code,
         }
     }
@@ -236,10 +371,18 @@ impl Op {
         match self {
             Self::Genesis(op) => cbor::encode(op),
             Self::Invite(op) => cbor::encode(op),
+            Self::RevokeInvite(op) => cbor::encode(op),
             Self::Join(op) => cbor::encode(op),
             Self::RemoveNode(op) => cbor::encode(op),
+            Self::SetRole(op) => cbor::encode(op),
+            Self::RemoveUser(op) => cbor::encode(op),
+            Self::Rename(op) => cbor::encode(op),
             Self::Publish(op) => cbor::encode(op),
             Self::Withdraw(op) => cbor::encode(op),
+            Self::Grant(op) => cbor::encode(op),
+            Self::RevokeGrant(op) => cbor::encode(op),
+            Self::SetManagers(op) => cbor::encode(op),
+            Self::Checkpoint(op) => cbor::encode(op),
             Self::Unknown { payload, .. } => payload.clone(),
         }
     }
@@ -270,10 +413,18 @@ impl<'b, C> Decode<'b, C> for Op {
         Ok(match code {
             c if c == Code::Genesis as u16 => Self::Genesis(minicbor::decode(payload)?),
             c if c == Code::Invite as u16 => Self::Invite(minicbor::decode(payload)?),
+            c if c == Code::RevokeInvite as u16 => Self::RevokeInvite(minicbor::decode(payload)?),
             c if c == Code::Join as u16 => Self::Join(minicbor::decode(payload)?),
             c if c == Code::RemoveNode as u16 => Self::RemoveNode(minicbor::decode(payload)?),
+            c if c == Code::SetRole as u16 => Self::SetRole(minicbor::decode(payload)?),
+            c if c == Code::RemoveUser as u16 => Self::RemoveUser(minicbor::decode(payload)?),
+            c if c == Code::Rename as u16 => Self::Rename(minicbor::decode(payload)?),
             c if c == Code::Publish as u16 => Self::Publish(minicbor::decode(payload)?),
             c if c == Code::Withdraw as u16 => Self::Withdraw(minicbor::decode(payload)?),
+            c if c == Code::Grant as u16 => Self::Grant(minicbor::decode(payload)?),
+            c if c == Code::RevokeGrant as u16 => Self::RevokeGrant(minicbor::decode(payload)?),
+            c if c == Code::SetManagers as u16 => Self::SetManagers(minicbor::decode(payload)?),
+            c if c == Code::Checkpoint as u16 => Self::Checkpoint(minicbor::decode(payload)?),
             code => Self::Unknown { code, critical, payload: payload.to_vec() },
         })
     }
@@ -287,11 +438,30 @@ impl fmt::Display for Op {
                 Purpose::Device { .. } => write!(f, "invite a device"),
                 Purpose::SelfApp => write!(f, "invite own next app"),
                 Purpose::User { name, role } => write!(f, "invite {name} as {role}"),
+                Purpose::Recovery => write!(f, "prepare a recovery key"),
             },
+            Self::RevokeInvite(op) => write!(f, "revoke invite {}", op.key),
             Self::Join(op) => write!(f, "join as {}", op.name),
             Self::RemoveNode(op) => write!(f, "remove node {}", op.node),
+            Self::SetRole(op) => write!(f, "make {} {}", op.user, op.role),
+            Self::RemoveUser(op) => write!(f, "remove {}", op.user),
+            Self::Rename(op) => match &op.what {
+                Renamed::Network => write!(f, "rename the network to {}", op.to),
+                Renamed::User(user) => write!(f, "rename {user} to {}", op.to),
+                Renamed::Node(node) => write!(f, "rename node {node} to {}", op.to),
+            },
             Self::Publish(op) => write!(f, "publish {} ({})", op.name, op.kind),
             Self::Withdraw(op) => write!(f, "withdraw {}", op.name),
+            Self::Grant(op) => {
+                write!(f, "grant {} to {}: {}", op.resource, op.user, op.can)?;
+                op.when.as_ref().map_or(Ok(()), |when| write!(f, ", {when}"))
+            }
+            Self::RevokeGrant(op) => write!(f, "revoke {} from {}", op.resource, op.user),
+            Self::SetManagers(op) => {
+                let places: Vec<String> = op.managers.iter().map(ManagerAddr::location).collect();
+                write!(f, "set managers to {}", places.join(", "))
+            }
+            Self::Checkpoint(_) => write!(f, "vouch for the state so far"),
             Self::Unknown { code, .. } => write!(f, "op {code}, which this version does not know"),
         }
     }

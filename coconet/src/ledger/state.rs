@@ -1,18 +1,19 @@
-//! What the entries add up to, and what may be added next.
+//! What the entries add up to.
 //!
-//! [`State::validate`] decides whether an op is allowed to its author at this point; [`State::apply`]
-//! carries out an op that was. Both are pure: the time is the entry's stamp.
+//! The maps are ordered, so that a state has one encoding and one [`State::digest`] on every replica.
+//! What may be added next is decided in `validate`, and carried out in `apply`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 
-use super::op::{
-    Genesis, Invite, Join, MANAGERS_MAX, NetworkKind, Op, Publish, Purpose, RemoveNode, Withdraw,
-    join_message,
-};
-use crate::id::{InviteKey, NetworkId, NodeId, StaticKey};
-use crate::key::{NodeRecord, verify};
+use super::op::{Genesis, Invite, MANAGERS_MAX, NetworkKind};
+use super::violation::Violation;
+use crate::cbor;
+use crate::grant::{Capabilities, Schedule};
+use crate::id::{Hash, InviteKey, NetworkId, NodeId, StaticKey};
+use crate::key::NodeRecord;
 use crate::manager_addr::ManagerAddr;
 use crate::name::Name;
 use crate::resource::{Attributes, Kind};
@@ -21,86 +22,152 @@ use crate::role::{Action, Role};
 /// Most live nodes of one network.
 pub const LEDGER_NODES_MAX: usize = 20_000;
 
+/// Most people of one network.
+pub const LEDGER_USERS_MAX: usize = 10_000;
+
 /// Most invites of one network that can still be used.
 pub const LEDGER_INVITES_MAX: usize = 1_000;
 
 /// Most resources one node publishes.
 pub const NODE_RESOURCES_MAX: usize = 256;
 
-/// The domain an invite's secret signs a join under.
-pub(super) const JOIN_DOMAIN: &str = "coco/join";
+/// Most grants of one person.
+pub const USER_GRANTS_MAX: usize = 1_000;
 
 /// The state of a network at one entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode)]
+#[cbor(map)]
 pub struct State {
-    network: NetworkId,
-    name: Name,
-    kind: NetworkKind,
-    managers: Vec<ManagerAddr>,
-    users: BTreeMap<Name, User>,
-    nodes: BTreeMap<NodeId, Node>,
-    keys: BTreeMap<StaticKey, NodeId>,
-    removed: BTreeMap<StaticKey, NodeId>,
-    invites: BTreeMap<InviteKey, InviteState>,
-    resources: BTreeMap<Name, Resource>,
+    #[n(0)]
+    pub(super) network: NetworkId,
+    #[n(1)]
+    pub(super) name: Name,
+    #[n(2)]
+    pub(super) kind: NetworkKind,
+    #[n(3)]
+    pub(super) managers: Vec<ManagerAddr>,
+    #[n(4)]
+    pub(super) users: BTreeMap<Name, User>,
+    #[n(5)]
+    pub(super) nodes: BTreeMap<NodeId, Node>,
+    /// Live nodes by session key.
+    #[cbor(skip)]
+    pub(super) keys: BTreeMap<StaticKey, NodeId>,
+    /// Live nodes by name.
+    #[cbor(skip)]
+    pub(super) names: BTreeMap<Name, NodeId>,
+    /// Removed nodes by session key.
+    #[n(6)]
+    pub(super) removed: BTreeMap<StaticKey, NodeId>,
+    #[cbor(skip)]
+    pub(super) removed_ids: BTreeSet<NodeId>,
+    #[n(7)]
+    pub(super) invites: BTreeMap<InviteKey, InviteState>,
+    #[n(8)]
+    pub(super) resources: BTreeMap<Name, Resource>,
+    /// By person, then resource.
+    #[n(9)]
+    pub(super) grants: BTreeMap<Name, BTreeMap<Name, GrantState>>,
 }
 
 /// A person.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode)]
+#[cbor(map)]
 pub struct User {
     /// What they may do.
+    #[n(0)]
     pub role: Role,
     /// The invite that brought them; none for the founder.
+    #[n(1)]
     pub invite: Option<InviteKey>,
 }
 
 /// What a node is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Serialize, Deserialize)]
+#[cbor(index_only)]
 #[serde(rename_all = "lowercase")]
 pub enum NodeKind {
     /// It publishes; its user's rights are not its own, so a stolen camera is no owner.
+    #[n(0)]
     Device,
     /// It uses resources, with the rights of its user.
+    #[n(1)]
     App,
+    /// An offline key with the rights of its user, for the day the other keys are lost.
+    #[n(2)]
+    Recovery,
 }
 
 /// A live node.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode)]
+#[cbor(map)]
 pub struct Node {
     /// Its keys.
+    #[n(0)]
     pub record: NodeRecord,
     /// Its name, unique among live nodes.
+    #[n(1)]
     pub name: Name,
     /// Whose it is.
+    #[n(2)]
     pub user: Name,
-    /// Device or app.
+    /// Device, app or recovery key.
+    #[n(3)]
     pub kind: NodeKind,
     /// Whether a device may publish.
+    #[n(4)]
     pub publish: bool,
     /// The sequence number of the entry it joined with.
+    #[n(5)]
     pub joined: u64,
 }
 
 /// An invite and what is left of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode)]
+#[cbor(map)]
 pub struct InviteState {
     /// What was offered.
+    #[n(0)]
     pub invite: Invite,
     /// By whom.
+    #[n(1)]
     pub inviter: NodeId,
-    /// Joins still possible.
+    /// Joins still possible; none once it was revoked.
+    #[n(2)]
     pub left: u32,
+    /// Whether it was revoked.
+    #[n(3)]
+    pub revoked: bool,
 }
 
 /// A published resource.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode)]
+#[cbor(map)]
 pub struct Resource {
     /// The node that offers it.
+    #[n(0)]
     pub node: NodeId,
     /// Its protocol.
+    #[n(1)]
     pub kind: Kind,
     /// What helps whoever opens it.
+    #[n(2)]
     pub attributes: Attributes,
+}
+
+/// What a guest was granted of one resource.
+#[derive(Debug, Clone, PartialEq, Eq, Encode)]
+#[cbor(map)]
+pub struct GrantState {
+    /// How.
+    #[n(0)]
+    pub can: Capabilities,
+    /// At which hours.
+    #[n(1)]
+    pub when: Option<Schedule>,
+    /// Until when, in milliseconds of Unix time.
+    #[n(2)]
+    pub until: Option<u64>,
 }
 
 /// What a session key is to this network.
@@ -114,64 +181,13 @@ pub enum Standing {
     Stranger,
 }
 
-/// Why an op is not allowed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Violation {
-    /// The author is no live node.
-    #[error("the author is not a member of the network")]
-    NotMember,
-    /// The author's role, or kind of node, does not allow it.
-    #[error("{who} may not {what}")]
-    NotAllowed {
-        /// Role or kind of node.
-        who: &'static str,
-        /// The action.
-        what: &'static str,
-    },
-    /// A second genesis, or none at the start.
-    #[error("a ledger has one genesis, and it comes first")]
-    Genesis,
-    /// The node's own signature over its session key, or the invite's over the join, does not hold.
-    #[error("the join is not signed by the node and by the invite")]
-    Proof,
-    /// No such invite in this network.
-    #[error("the invite is not known to this network")]
-    InviteUnknown,
-    /// Too late.
-    #[error("the invite has expired")]
-    InviteExpired,
-    /// Used as often as it may be.
-    #[error("the invite is used up")]
-    InviteUsed,
-    /// The inviter is no longer a member, or no longer allowed to invite so.
-    #[error("the inviter may no longer invite")]
-    InviterGone,
-    /// A name that must be unique is taken.
-    #[error("the name {0} is taken")]
-    NameTaken(Name),
-    /// These keys have been in this network before.
-    #[error("these node keys were used in this network before")]
-    KeyReused,
-    /// No such live node.
-    #[error("no such node")]
-    NoSuchNode,
-    /// No such resource.
-    #[error("no such resource: {0}")]
-    NoSuchResource(Name),
-    /// It would leave the network without an owner who can sign.
-    #[error("the last node of the last owner cannot be removed")]
-    LastOwner,
-    /// A bound of the ledger.
-    #[error("the network has reached its limit of {limit} {of}")]
-    Limit {
-        /// Of what.
-        of: &'static str,
-        /// How many.
-        limit: usize,
-    },
-    /// A value the op may not have.
-    #[error("{0}")]
-    Value(&'static str),
+/// Whether a node may use a resource now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Not, or there is no such resource: the two look alike.
+    Denied,
+    /// Until the given time, in milliseconds of Unix time, or for as long as the ledger says so.
+    Until(Option<u64>),
 }
 
 impl State {
@@ -196,11 +212,14 @@ impl State {
             kind: genesis.kind,
             managers: genesis.managers.clone(),
             users: BTreeMap::from([(genesis.user.clone(), User { role: Role::Owner, invite: None })]),
-            nodes: BTreeMap::from([(id, node)]),
             keys: BTreeMap::from([(genesis.owner.talk, id)]),
+            names: BTreeMap::from([(node.name.clone(), id)]),
+            nodes: BTreeMap::from([(id, node)]),
             removed: BTreeMap::new(),
+            removed_ids: BTreeSet::new(),
             invites: BTreeMap::new(),
             resources: BTreeMap::new(),
+            grants: BTreeMap::new(),
         })
     }
 
@@ -234,7 +253,7 @@ impl State {
         &self.nodes
     }
 
-    /// Invites by key, used-up ones included.
+    /// Invites by key, used-up and revoked ones included.
     pub fn invites(&self) -> &BTreeMap<InviteKey, InviteState> {
         &self.invites
     }
@@ -244,9 +263,15 @@ impl State {
         &self.resources
     }
 
+    /// Grants by person, then resource.
+    pub fn grants(&self) -> &BTreeMap<Name, BTreeMap<Name, GrantState>> {
+        &self.grants
+    }
+
     /// The live node of that name.
     pub fn node_named(&self, name: &str) -> Option<(NodeId, &Node)> {
-        self.nodes.iter().find(|(_, node)| node.name.as_str() == name).map(|(id, node)| (*id, node))
+        let id = self.names.get(name)?;
+        Some((*id, self.nodes.get(id)?))
     }
 
     /// What the holder of a session key is to this network.
@@ -258,245 +283,57 @@ impl State {
         }
     }
 
+    /// The role of a node's user.
+    pub fn role(&self, node: NodeId) -> Option<Role> {
+        self.users.get(&self.nodes.get(&node)?.user).map(|user| user.role)
+    }
+
     /// The role a node acts with: its user's, and none at all for a device.
     pub fn authority(&self, node: NodeId) -> Option<Role> {
-        let node = self.nodes.get(&node)?;
-        match node.kind {
+        match self.nodes.get(&node)?.kind {
             NodeKind::Device => None,
-            NodeKind::App => self.users.get(&node.user).map(|user| user.role),
+            NodeKind::App | NodeKind::Recovery => self.role(node),
         }
     }
 
-    /// Whether `node` may open `resource`. A resource that is absent and one that is not granted give
-    /// the same answer.
-    pub fn may_open(&self, node: NodeId, resource: &Name) -> bool {
-        self.resources.contains_key(resource)
-            && self.authority(node).is_some_and(|role| role.may(Action::UseAll))
-    }
-
-    /// Whether `author` may do `op` at `time`.
-    pub fn validate(&self, author: NodeId, time: u64, op: &Op) -> Result<(), Violation> {
-        match op {
-            Op::Genesis(_) => Err(Violation::Genesis),
-            Op::Invite(op) => self.validate_invite(author, time, op),
-            Op::Join(op) => self.validate_join(author, time, op),
-            Op::RemoveNode(op) => self.validate_remove(author, op),
-            Op::Publish(op) => self.validate_publish(author, op),
-            Op::Withdraw(op) => self.validate_withdraw(author, op),
-            Op::Unknown { .. } => self.nodes.get(&author).map(|_| ()).ok_or(Violation::NotMember),
-        }
-    }
-
-    /// Carry out what [`State::validate`] has allowed; `seq` is the entry's.
-    pub(super) fn apply(&mut self, author: NodeId, seq: u64, op: Op) {
-        match op {
-            Op::Genesis(_) | Op::Unknown { .. } => {}
-            Op::Invite(invite) => {
-                let left = invite.uses;
-                self.invites.insert(invite.key, InviteState { invite, inviter: author, left });
-            }
-            Op::Join(join) => self.apply_join(seq, join),
-            Op::RemoveNode(RemoveNode { node }) => {
-                if let Some(gone) = self.nodes.remove(&node) {
-                    self.keys.remove(&gone.record.talk);
-                    self.removed.insert(gone.record.talk, node);
-                    self.resources.retain(|_, resource| resource.node != node);
-                }
-            }
-            Op::Publish(Publish { name, kind, attributes }) => {
-                self.resources.insert(name, Resource { node: author, kind, attributes });
-            }
-            Op::Withdraw(Withdraw { name }) => {
-                self.resources.remove(&name);
-            }
-        }
-    }
-
-    fn validate_invite(&self, author: NodeId, time: u64, op: &Invite) -> Result<(), Violation> {
-        self.may_invite(author, &op.purpose)?;
-        if op.uses == 0 {
-            return Err(Violation::Value("an invite has at least one use"));
-        }
-        if self.invites.contains_key(&op.key) {
-            return Err(Violation::KeyReused);
-        }
-        let open = self.invites.values().filter(|known| known.left > 0 && time < known.invite.expires);
-        if open.count() >= LEDGER_INVITES_MAX {
-            return Err(Violation::Limit { of: "open invites", limit: LEDGER_INVITES_MAX });
-        }
-        match &op.purpose {
-            Purpose::User { role: Role::Owner, .. } => {
-                Err(Violation::Value("an owner is not invited but promoted"))
-            }
-            Purpose::User { name, role } => match self.users.get(name) {
-                Some(user) if user.role != *role || self.authority(author) != Some(Role::Owner) => {
-                    Err(Violation::NameTaken(name.clone()))
-                }
-                Some(_) | None => Ok(()),
-            },
-            Purpose::Device { .. } | Purpose::SelfApp => Ok(()),
-        }
-    }
-
-    fn validate_join(&self, author: NodeId, time: u64, op: &Join) -> Result<(), Violation> {
-        let InviteState { invite, inviter, left } =
-            self.invites.get(&op.invite).ok_or(Violation::InviteUnknown)?;
-        op.record.verify().map_err(|_| Violation::Proof)?;
-        let message = join_message(self.network, &op.record, &op.name);
-        verify(&op.invite.0, JOIN_DOMAIN, &message, &op.proof).map_err(|_| Violation::Proof)?;
-        if op.record.node != author {
-            return Err(Violation::Proof);
-        }
-        if *left == 0 {
-            return Err(Violation::InviteUsed);
-        }
-        if time >= invite.expires {
-            return Err(Violation::InviteExpired);
-        }
-        self.may_invite(*inviter, &invite.purpose).map_err(|_| Violation::InviterGone)?;
-        if let Purpose::User { name, role } = &invite.purpose
-            && let Some(user) = self.users.get(name)
-            && (user.role != *role
-                || (user.invite != Some(op.invite) && self.authority(*inviter) != Some(Role::Owner)))
-        {
-            return Err(Violation::NameTaken(name.clone()));
-        }
-        if self.keys.contains_key(&op.record.talk)
-            || self.removed.contains_key(&op.record.talk)
-            || self.nodes.contains_key(&author)
-            || self.removed.values().any(|gone| *gone == author)
-        {
-            return Err(Violation::KeyReused);
-        }
-        let name = node_name(invite, op);
-        if self.nodes.values().any(|node| node.name == *name) {
-            return Err(Violation::NameTaken(name.clone()));
-        }
-        if self.nodes.len() >= LEDGER_NODES_MAX {
-            return Err(Violation::Limit { of: "nodes", limit: LEDGER_NODES_MAX });
-        }
-        Ok(())
-    }
-
-    fn apply_join(&mut self, seq: u64, join: Join) {
-        let Some(state) = self.invites.get_mut(&join.invite) else { return };
-        state.left = state.left.saturating_sub(1);
-        let inviter_user = self.nodes.get(&state.inviter).map(|node| node.user.clone());
-        let (user, kind, publish) = match &state.invite.purpose {
-            Purpose::Device { publish } => (inviter_user, NodeKind::Device, *publish),
-            Purpose::SelfApp => (inviter_user, NodeKind::App, false),
-            Purpose::User { name, role } => {
-                let newcomer = User { role: *role, invite: Some(join.invite) };
-                self.users.entry(name.clone()).or_insert(newcomer);
-                (Some(name.clone()), NodeKind::App, false)
-            }
+    /// Whether `node` may use `resource` at `now`. A resource that is absent and one that is not granted
+    /// give the same answer.
+    pub fn access(&self, node: NodeId, resource: &Name, now: u64) -> Access {
+        let Some(role) = self.authority(node).filter(|_| self.resources.contains_key(resource)) else {
+            return Access::Denied;
         };
-        let Some(user) = user else { return };
-        let (id, name) = (join.record.node, node_name(&state.invite, &join).clone());
-        self.keys.insert(join.record.talk, id);
-        self.nodes.insert(id, Node { record: join.record, name, user, kind, publish, joined: seq });
+        if role.may(Action::UseAll) {
+            return Access::Until(None);
+        }
+        match self.nodes.get(&node).and_then(|node| self.grants.get(&node.user)?.get(resource)) {
+            Some(grant) => grant.access(now),
+            None => Access::Denied,
+        }
     }
 
-    fn validate_remove(&self, author: NodeId, op: &RemoveNode) -> Result<(), Violation> {
-        let own = self.nodes.get(&author).ok_or(Violation::NotMember)?;
-        let target = self.nodes.get(&op.node).ok_or(Violation::NoSuchNode)?;
-        if op.node != author {
-            let action = match target.kind {
-                NodeKind::Device => Action::RemoveDevice,
-                NodeKind::App if target.user == own.user => Action::RemoveSelf,
-                NodeKind::App => Action::RemoveApp,
-            };
-            self.require(author, action)?;
-            let of_owner = self.authority(op.node) == Some(Role::Owner);
-            if of_owner && self.authority(author) != Some(Role::Owner) {
-                return Err(Violation::NotAllowed { who: "an admin", what: "remove an owner's node" });
-            }
-        }
-        let owners = self.nodes.keys().filter(|id| self.authority(**id) == Some(Role::Owner));
-        if owners.clone().count() == 1 && owners.clone().all(|id| *id == op.node) {
-            return Err(Violation::LastOwner);
-        }
-        Ok(())
+    /// Whether `node` may use `resource` at some time, in or out of its hours.
+    pub fn may_see(&self, node: NodeId, resource: &Name) -> bool {
+        let granted = || self.nodes.get(&node).and_then(|node| self.grants.get(&node.user)?.get(resource));
+        self.resources.contains_key(resource)
+            && self.authority(node).is_some_and(|role| role.may(Action::UseAll) || granted().is_some())
     }
 
-    fn validate_publish(&self, author: NodeId, op: &Publish) -> Result<(), Violation> {
-        let node = self.nodes.get(&author).ok_or(Violation::NotMember)?;
-        match node.kind {
-            NodeKind::Device if node.publish => {}
-            NodeKind::Device => {
-                return Err(Violation::NotAllowed {
-                    who: "a device invited without --publish",
-                    what: "publish",
-                });
-            }
-            NodeKind::App => self.require(author, Action::PublishFromApp)?,
-        }
-        match self.resources.get(&op.name) {
-            Some(resource) if resource.node != author => return Err(Violation::NameTaken(op.name.clone())),
-            Some(_) => return Ok(()),
-            None => {}
-        }
-        if self.resources.values().filter(|resource| resource.node == author).count() >= NODE_RESOURCES_MAX {
-            return Err(Violation::Limit { of: "resources of one node", limit: NODE_RESOURCES_MAX });
-        }
-        Ok(())
-    }
-
-    fn validate_withdraw(&self, author: NodeId, op: &Withdraw) -> Result<(), Violation> {
-        if !self.nodes.contains_key(&author) {
-            return Err(Violation::NotMember);
-        }
-        let known = self.resources.get(&op.name).ok_or_else(|| Violation::NoSuchResource(op.name.clone()))?;
-        if known.node == author { Ok(()) } else { self.require(author, Action::WithdrawOthers) }
-    }
-
-    fn may_invite(&self, inviter: NodeId, purpose: &Purpose) -> Result<(), Violation> {
-        self.require(
-            inviter,
-            match purpose {
-                Purpose::Device { .. } => Action::InviteDevice,
-                Purpose::SelfApp => Action::InviteSelf,
-                Purpose::User { .. } => Action::InviteUser,
-            },
-        )
-    }
-
-    fn require(&self, node: NodeId, action: Action) -> Result<(), Violation> {
-        if !self.nodes.contains_key(&node) {
-            return Err(Violation::NotMember);
-        }
-        match self.authority(node) {
-            Some(role) if role.may(action) => Ok(()),
-            Some(role) => Err(Violation::NotAllowed { who: role.as_str(), what: action.as_str() }),
-            None => Err(Violation::NotAllowed { who: "a device", what: action.as_str() }),
-        }
+    /// The hash of this state: equal on every replica that holds the whole ledger.
+    pub fn digest(&self) -> Hash {
+        Hash::of("coco/state", &[&cbor::encode(self)])
     }
 }
 
-/// The name a join gets: the inviter's choice before the joiner's, who cannot read the ledger yet.
-fn node_name<'a>(invite: &'a Invite, join: &'a Join) -> &'a Name {
-    invite.node_name.as_ref().unwrap_or(&join.name)
-}
-
-impl Violation {
-    /// The word that stands for it on the wire and in `--json`.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::NotMember => "not-a-member",
-            Self::NotAllowed { .. } => "not-allowed",
-            Self::Genesis => "genesis",
-            Self::Proof => "bad-proof",
-            Self::InviteUnknown => "invite-unknown",
-            Self::InviteExpired => "invite-expired",
-            Self::InviteUsed => "invite-used",
-            Self::InviterGone => "inviter-gone",
-            Self::NameTaken(_) => "name-taken",
-            Self::KeyReused => "key-reused",
-            Self::NoSuchNode => "no-such-node",
-            Self::NoSuchResource(_) => "no-such-resource",
-            Self::LastOwner => "last-owner",
-            Self::Limit { .. } => "limit",
-            Self::Value(_) => "bad-value",
+impl GrantState {
+    /// Whether the grant holds at `now`, and until when it will.
+    pub fn access(&self, now: u64) -> Access {
+        if self.until.is_some_and(|until| until <= now) {
+            return Access::Denied;
+        }
+        let Some(schedule) = &self.when else { return Access::Until(self.until) };
+        match schedule.open_until(now) {
+            Some(end) => Access::Until(Some(self.until.map_or(end, |until| until.min(end)))),
+            None => Access::Denied,
         }
     }
 }

@@ -93,6 +93,10 @@ pub enum Response {
         /// Its hash.
         #[n(1)]
         head: Hash,
+        /// After a fetch: [`crate::ledger::view::digest`] of the numbers whose bodies the asker may not
+        /// see. A copy with another one is fetched anew.
+        #[n(2)]
+        view: Option<Hash>,
     },
     /// The draft, stamped.
     #[n(1)]

@@ -45,6 +45,10 @@ pub enum Greeting {
     /// No more.
     #[n(1)]
     Done,
+    /// To a guest, before `Done`: [`crate::ledger::view::digest`] of the numbers whose bodies it may not
+    /// see. Another one in the guest's copy means that a manager has left out too much, or too little.
+    #[n(2)]
+    View(#[n(0)] Hash),
 }
 
 /// What a stream is for.

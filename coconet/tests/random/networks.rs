@@ -114,7 +114,7 @@ fn sound(w: &World) {
         assert!(publisher.publish || owners_app, "{name} is of a node that may publish");
         for id in nodes.keys() {
             let may = matches!(state.authority(*id), Some(Role::Owner | Role::Admin));
-            assert_eq!(state.may_open(*id, name), may);
+            assert_eq!(state.may_see(*id, name), may);
         }
     }
     assert_eq!(state.users()[&name("alice")].role, Role::Owner);

@@ -266,6 +266,6 @@ impl World {
     /// Whether `node` may open `resource`.
     pub(crate) fn may_open(&mut self, node: &'static str, resource: &str) -> bool {
         let id = self.id(node);
-        self.ledger.state().may_open(id, &name(resource))
+        self.ledger.state().may_see(id, &name(resource))
     }
 }
