@@ -20,7 +20,7 @@ use coco_manager::storage::memory::Memory;
 use coco_manager::storage::sqlite::Sqlite;
 use coconet::id::StaticKey;
 use coconet::key::NodeKeys;
-use coconet::ledger::Ledger;
+use coconet::ledger::{Entry, Ledger};
 use coconet::manager_addr::ManagerAddr;
 use coconet::wire::manager::{Request, Response};
 use house::{House, Node, keys, manager_addr, publish};
@@ -31,7 +31,7 @@ use tokio::task::JoinSet;
 const KILLS: u32 = 50;
 
 /// The longest it lives after its clients are connected.
-const LIFE_MAX_US: u64 = 60_000;
+const LIFE_MAX_US: u64 = 40_000;
 
 /// Clients that append at the same time, each to a network of its own: their writes share transactions.
 const WRITERS: u8 = 3;
@@ -39,8 +39,24 @@ const WRITERS: u8 = 3;
 /// Set it to see one run again.
 const SEED: &str = "COCO_TEST_SEED";
 
-/// A network's entries that the manager has acknowledged.
-type Acknowledged = Arc<Mutex<Vec<Vec<u8>>>>;
+/// What one writer knows to be stamped.
+type Acknowledged = Arc<Mutex<Known>>;
+
+#[derive(Default)]
+struct Known {
+    entries: Vec<Vec<u8>>,
+    ledger: Option<Ledger>,
+}
+
+impl Known {
+    fn take(&mut self, entry: &Entry) {
+        match &mut self.ledger {
+            Some(ledger) => ledger.append(entry).unwrap(),
+            None => self.ledger = Some(Ledger::begin(entry).unwrap()),
+        }
+        self.entries.push(entry.to_bytes());
+    }
+}
 
 #[tokio::test]
 #[expect(clippy::print_stderr, reason = "the seed is what makes a failure repeatable")]
@@ -58,57 +74,58 @@ async fn killed_fifty_times_while_entries_are_appended_it_keeps_every_acknowledg
         let address = running.address();
         let mut writers = JoinSet::new();
         for (seed, kept) in (1..).zip(&kept) {
-            let mut node = connect(seed, address, manager.talk).await;
-            let ledger = founded_or_verified(&mut node, &manager, kept).await;
-            writers.spawn(append_for_ever(node, ledger, Arc::clone(kept)));
+            let node = connect(seed, address, manager.talk).await;
+            found_or_verify(&node, &manager, kept).await;
+            writers.spawn(append_for_ever(node, Arc::clone(kept)));
         }
         tokio::time::sleep(Duration::from_micros(next(&mut random) % LIFE_MAX_US)).await;
         running.kill();
         writers.shutdown().await;
-        total = kept.iter().map(|kept| kept.lock().unwrap().len()).sum();
+        total = kept.iter().map(|kept| kept.lock().unwrap().entries.len()).sum();
     }
     // A last look, without a kill: nothing acknowledged just before the last one is missing.
     let mut running = Running::serve(&state);
     let address = running.address();
     for (seed, kept) in (1..).zip(&kept) {
-        let mut node = connect(seed, address, manager.talk).await;
-        founded_or_verified(&mut node, &manager, kept).await;
+        let node = connect(seed, address, manager.talk).await;
+        found_or_verify(&node, &manager, kept).await;
     }
     assert!(running.stop("TERM").success());
     assert!(total > KILLS as usize, "only {total} entries: the kills came too early to mean anything");
 }
 
-/// The ledger as it is there: all that was acknowledged, byte for byte, and at most one more, which was
-/// being stored when the manager was killed.
-async fn founded_or_verified(node: &mut Node, manager: &ManagerAddr, kept: &Acknowledged) -> Ledger {
-    let before = kept.lock().unwrap().clone();
-    let draft = node.genesis("home", vec![manager.clone()]);
-    if before.is_empty() {
-        // The same genesis, when it was stored and its answer lost.
-        match node.asks(&Request::Append(draft.clone())).await {
-            Response::Stamped(entry) => {
-                kept.lock().unwrap().push(entry.to_bytes());
-                return Ledger::begin(&entry).unwrap();
-            }
-            Response::Conflict { .. } => {}
-            other => panic!("not founded: {other:?}"),
-        }
+/// All that was acknowledged is there, byte for byte, and at most one more, which was being stored when
+/// the manager was killed.
+async fn found_or_verify(node: &Node, manager: &ManagerAddr, kept: &Acknowledged) {
+    let founded = kept.lock().unwrap().ledger.as_ref().map(|ledger| ledger.state().network());
+    let Some(network) = founded else {
+        // The same genesis each time: it may have been stored and its answer lost.
+        let genesis = Request::Append(node.genesis("home", vec![manager.clone()]));
+        let Response::Stamped(entry) = node.asks(&genesis).await else { panic!("not founded") };
+        return kept.lock().unwrap().take(&entry);
+    };
+    let mut answers = node.asks_all(&Request::Fetch { network, from: 0 }).await.into_iter();
+    let mut kept = kept.lock().unwrap();
+    for (seq, bytes) in kept.entries.iter().enumerate() {
+        let there = answers.next().unwrap();
+        assert!(there == Response::Entry(bytes.clone()), "acknowledged entry {seq} is gone or another one");
     }
-    let entries = node.fetches(coconet::id::NetworkId(draft.hash())).await;
-    assert!(entries.len() == before.len() || entries.len() == before.len() + 1);
-    assert!(entries.starts_with(&before), "an acknowledged entry is gone or another one");
-    *kept.lock().unwrap() = entries;
-    node.ledger().clone()
+    let mut next = answers.next().unwrap();
+    if let Response::Entry(bytes) = &next {
+        kept.take(&Entry::from_bytes(bytes).unwrap());
+        next = answers.next().unwrap();
+    }
+    let ledger = kept.ledger.as_ref().unwrap();
+    assert_eq!(next, Response::Head { seq: ledger.seq(), head: ledger.head() });
 }
 
-async fn append_for_ever(node: Node, mut ledger: Ledger, kept: Acknowledged) {
+async fn append_for_ever(node: Node, kept: Acknowledged) {
     loop {
-        let draft = ledger.draft(&node.keys, &publish("r"));
+        let draft = kept.lock().unwrap().ledger.as_ref().unwrap().draft(&node.keys, &publish("r"));
         let Response::Stamped(entry) = node.asks(&Request::Append(draft)).await else {
             panic!("the only writer was refused")
         };
-        ledger.append(&entry).unwrap();
-        kept.lock().unwrap().push(entry.to_bytes());
+        kept.lock().unwrap().take(&entry);
     }
 }
 

@@ -1,5 +1,7 @@
 //! The real program: started, watched by what it logs, stopped or killed.
 
+#![allow(dead_code, reason = "each test program uses its part of it")]
+
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -81,6 +83,11 @@ impl Running {
         let line = self.says("serving");
         let after = line.split("listen=[").nth(1).unwrap();
         after.split(']').next().unwrap().parse().unwrap()
+    }
+
+    /// What it logged and nobody has read, once it has stopped.
+    pub(crate) fn rest_of_log(&self) -> String {
+        self.log.iter().collect::<Vec<_>>().join("\n")
     }
 
     pub(crate) fn kill(&mut self) {
