@@ -176,6 +176,17 @@ mod tests {
     }
 
     #[test]
+    fn a_path_fits_into_an_attribute_with_its_slash() {
+        let long = "x".repeat(ATTRIBUTE_MAX - 1);
+        let target: Target = format!("http://nas/{long}").parse().unwrap();
+        assert_eq!(target.path.len(), ATTRIBUTE_MAX);
+        // The slash that is put before the query counts.
+        for url in [format!("http://nas/{long}x"), format!("http://nas?{long}")] {
+            assert_eq!(url.parse::<Target>(), Err(TargetError::Text));
+        }
+    }
+
+    #[test]
     fn each_mistake_has_its_own_reason() {
         for (text, reason) in [
             ("cam", TargetError::Scheme),

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, Subcommand};
 use coco_manager::config::{Config, Listen, Public, sample};
 use coco_manager::notify::{READY, STOPPING, notify};
 use coco_manager::server::{Server, ServerError};
@@ -74,7 +75,12 @@ struct StateArg {
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match &cli.command {
-        Command::Init { state, listen, public } => init(&state.dir, listen, public),
+        Command::Init { state, listen, public } => match Listen::new(listen.clone()) {
+            Ok(listen) => init(&state.dir, &listen, public),
+            Err(error) => {
+                Cli::command().error(ErrorKind::ValueValidation, format!("--listen: {error}")).exit()
+            }
+        },
         Command::Run { state } => run(&state.dir),
         Command::Check { state } => check(&state.dir),
         Command::Address { state } => address(&state.dir),
@@ -88,10 +94,9 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-fn init(dir: &Path, listen: &[SocketAddr], public: &Public) -> anyhow::Result<()> {
-    let listen = Listen::new(listen.to_vec()).context("--listen")?;
+fn init(dir: &Path, listen: &Listen, public: &Public) -> anyhow::Result<()> {
     let keys = fresh_keys().context("the system gives no random numbers")?;
-    StateDir::create(dir, &keys, &sample(&listen, public)).context("no manager was made")?;
+    StateDir::create(dir, &keys, &sample(listen, public)).context("no manager was made")?;
     print(&manager_addr(&keys, public))
 }
 

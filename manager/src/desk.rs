@@ -434,6 +434,7 @@ impl<P: Presence> Desk<P> {
             && let [Response::Failed { code, message }] = messages.as_slice()
             && self.counters.refuse(kind_of(code))
         {
+            let message = coconet::name::shown(message);
             tracing::info!(peer = %peer.key, code, message, "refused");
         }
         // A client that has gone does not wait for its answer.

@@ -3,8 +3,7 @@
 //! In the order of life: [`state_dir`] makes and opens the directory that [`config`], the keys and the
 //! database live in. [`server::Server::bind`] replays every ledger out of the [`storage`] and listens;
 //! each session that proves its key is served by `session`, stream by stream. What a stream asks goes
-//! to one task, the `desk`, which owns every [`network`](network) and who is [`presence`](presence)
-//! where, so that nothing is locked and requests have one order. An entry is answered with its stamp
+//! to one task, the `desk`, which owns every network and knows who is where ([`presence`]), so that nothing is locked and requests have one order. An entry is answered with its stamp
 //! only after the storage has it on disk.
 //!
 //! The manager orders and introduces; it authors nothing. Every member verifies every entry again.

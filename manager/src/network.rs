@@ -185,3 +185,107 @@ pub(crate) fn rejected(reject: &Reject) -> Response {
 pub(crate) fn refuse(code: &str, message: &str) -> Response {
     Response::Failed { code: code.to_owned(), message: message.to_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use coconet::id::NetworkId;
+    use coconet::key::{InviteSecret, NodeKeys, SEED_LEN};
+    use coconet::ledger::{Genesis, Invite, NetworkKind, Purpose, stamp};
+    use coconet::manager_addr::ManagerAddr;
+
+    use super::*;
+
+    const FOUNDED: u64 = 1_000;
+    const INVITED: u64 = 5_000;
+    const EXPIRES: u64 = 5_500;
+
+    fn keys(seed: u8) -> NodeKeys {
+        NodeKeys::from_seed(&[seed; SEED_LEN])
+    }
+
+    /// Founded by the keys of seed 1, with an invite by the secret of seed 9.
+    fn network() -> Network<u32> {
+        let (manager, owner) = (keys(200), keys(1));
+        let (stamp_key, talk) = (manager.stamp_key(), manager.static_key());
+        let address = ManagerAddr { stamp: stamp_key, talk, host: "h".parse().unwrap(), port: 1 };
+        let genesis = Genesis {
+            name: "home".parse().unwrap(),
+            kind: NetworkKind::User,
+            owner: owner.record(),
+            user: "alice".parse().unwrap(),
+            node_name: "laptop".parse().unwrap(),
+            managers: vec![address],
+            salt: [0; 16],
+        };
+        let draft = Draft::new(&owner, NetworkId(Hash::ZERO), Hash::ZERO, &Op::Genesis(genesis));
+        let mut network = Network::new(Ledger::begin(&stamp(&manager, draft, 0, FOUNDED)).unwrap());
+        let invite = Invite {
+            key: secret().key(),
+            purpose: Purpose::SelfApp,
+            uses: 1,
+            expires: EXPIRES,
+            node_name: None,
+        };
+        let draft = network.ledger.draft(&owner, &Op::Invite(invite));
+        network.take(&stamp(&manager, draft, 1, INVITED)).unwrap();
+        network
+    }
+
+    fn secret() -> InviteSecret {
+        InviteSecret::from_seed(&[9; 32])
+    }
+
+    fn code(answer: &Response) -> &str {
+        if let Response::Failed { code, .. } = answer { code } else { "" }
+    }
+
+    #[test]
+    fn a_clock_that_went_back_never_makes_a_stamp_older_than_the_newest() {
+        let network = network();
+        let leave = Op::Unknown { code: 40, critical: false, payload: Vec::new() };
+        let draft = network.ledger.draft(&keys(1), &leave);
+        let key = keys(1).static_key();
+        for (now, time) in [(0, INVITED), (INVITED - 1, INVITED), (INVITED + 7, INVITED + 7)] {
+            assert_eq!(network.judge(&key, &draft, now), Verdict::Stamp { seq: 2, time });
+        }
+    }
+
+    #[test]
+    fn an_invite_that_has_expired_does_not_live_again_when_the_clock_goes_back() {
+        let mut network = network();
+        assert!(matches!(network.head_for(&secret().key(), 0), Response::Head { seq: 1, .. }));
+        assert_eq!(code(&network.head_for(&secret().key(), EXPIRES)), "invite-expired");
+        let later = Op::Unknown { code: 40, critical: false, payload: Vec::new() };
+        let draft = network.ledger.draft(&keys(1), &later);
+        network.take(&stamp(&keys(200), draft, 2, EXPIRES)).unwrap();
+        assert_eq!(code(&network.head_for(&secret().key(), 0)), "invite-expired");
+        assert_eq!(code(&network.head_for(&InviteSecret::from_seed(&[8; 32]).key(), 0)), "not-a-member");
+    }
+
+    #[test]
+    fn an_entry_that_does_not_follow_leaves_the_network_as_it_was() {
+        let mut network = network();
+        let before = network.head();
+        let draft = Draft::new(
+            &keys(1),
+            network.state().network(),
+            Hash::ZERO,
+            &Op::RemoveNode(RemoveNode { node: keys(1).id() }),
+        );
+        let mut pushes = network.subscribe();
+        assert_eq!(network.take(&stamp(&keys(200), draft, 2, INVITED)), Err(Reject::Parent));
+        assert_eq!(network.head(), before);
+        assert!(!pushes.has_changed().unwrap() && *pushes.borrow_and_update() == before);
+    }
+
+    #[test]
+    fn so_many_wait_and_the_next_comes_back() {
+        let mut network = network();
+        for number in 0..APPENDS_WAITING_MAX {
+            assert_eq!(network.wait(u32::try_from(number).unwrap()), Ok(()));
+        }
+        assert_eq!(network.wait(999), Err(999));
+        assert_eq!(network.next_waiting(), Some(0));
+    }
+}

@@ -60,6 +60,7 @@ async fn streams(
     let mut serving = JoinSet::new();
     let mut bucket = Bucket::new(Instant::now());
     let mut idle_since = Instant::now();
+    let Some(mut remote) = session.remote() else { return Close::Done };
     for number in 0.. {
         let channel = loop {
             let turn = async {
@@ -73,7 +74,8 @@ async fn streams(
                 () = sleep_until(idle_since + SESSION_IDLE), if serving.is_empty() => return Close::Done,
             }
         };
-        let (Ok(channel), Some(remote)) = (channel, session.remote()) else { return Close::Done };
+        let Ok(channel) = channel else { return Close::Done };
+        remote = session.remote().unwrap_or(remote);
         bucket.take(Instant::now());
         let peer = Peer { session: id, stream: number, key: session.peer(), remote };
         let stream =

@@ -44,7 +44,7 @@ impl Storage for Memory {
         if self.full.load(Ordering::Relaxed) {
             return Err(StorageError::Full);
         }
-        let mut entries = self.entries.clone();
+        let (mut entries, mut seen) = (self.entries.clone(), self.seen.clone());
         for write in writes {
             match write {
                 Write::Entry(entry) => {
@@ -54,12 +54,12 @@ impl Storage for Memory {
                     }
                     kept.push(entry.bytes.clone());
                 }
-                Write::Seen(seen) => {
-                    self.seen.insert((seen.network, seen.node), seen.clone());
+                Write::Seen(last) => {
+                    seen.insert((last.network, last.node), last.clone());
                 }
             }
         }
-        self.entries = entries;
+        (self.entries, self.seen) = (entries, seen);
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! Where entries are kept for good.
 //!
 //! [`Storage`] is small on purpose: one machine's file today ([`sqlite::Sqlite`]), a replicated log
-//! tomorrow, and [`memory::Memory`] in tests. It is synchronous; `thread` owns it and is reached by
+//! tomorrow, and [`memory::Memory`] in tests. It is synchronous; a thread of its own has it and is reached by
 //! messages, so that a slow disk never holds up the network.
 //!
 //! The contract that everything else rests on: when [`Storage::commit`] reports success for an entry, a
@@ -105,4 +105,79 @@ pub enum StorageError {
     /// Anything else.
     #[error("{0}")]
     Other(String),
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use std::collections::BTreeMap;
+
+    use coconet::id::Hash;
+    use proptest::prelude::*;
+
+    use super::memory::Memory;
+    use super::sqlite::tests::Scratch;
+    use super::*;
+
+    fn network(number: u8) -> NetworkId {
+        NetworkId(Hash([number; 32]))
+    }
+
+    pub(super) fn entry(number: u8, seq: u64, len: usize) -> Write {
+        let bytes = vec![u8::try_from(seq % 251).unwrap(); len];
+        Write::Entry(StoredEntry { network: network(number), seq, bytes })
+    }
+
+    /// Every entry, as `load` gives them.
+    pub(super) fn whole(storage: &mut impl Storage) -> Vec<StoredEntry> {
+        let mut entries = Vec::new();
+        storage
+            .load(&mut |entry| {
+                entries.push(entry);
+                Ok(())
+            })
+            .unwrap();
+        entries
+    }
+
+    fn seen(storage: &mut impl Storage) -> BTreeMap<(NetworkId, NodeId), Seen> {
+        let seen = storage.last_seen().unwrap();
+        seen.into_iter().map(|seen| ((seen.network, seen.node), seen)).collect()
+    }
+
+    fn writes() -> impl Strategy<Value = Vec<Write>> {
+        let place = (0..3u8, 0..6u64, 0..2000usize).prop_map(|(net, seq, len)| entry(net, seq, len));
+        let seen = (0..3u8, 0..3u8, any::<u32>(), 0..4u16).prop_map(|(net, node, at, ports)| {
+            let address = |port| SocketAddr::from(([192, 0, 2, 1], port));
+            Write::Seen(Seen {
+                network: network(net),
+                node: NodeId([node; 32]),
+                at: at.into(),
+                candidates: (0..ports).map(address).collect(),
+            })
+        });
+        prop::collection::vec(prop_oneof![3 => place, 1 => seen], 0..5)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn the_file_and_its_twin_in_memory_do_the_same(
+            groups in prop::collection::vec(writes(), 0..12),
+            (from, last, bytes) in (0..8u64, 0..8u64, 0..5000usize),
+        ) {
+            let scratch = Scratch::new();
+            let (mut file, mut twin) = (scratch.created(), Memory::default());
+            for group in groups {
+                prop_assert_eq!(file.commit(&group), twin.commit(&group));
+            }
+            prop_assert_eq!(whole(&mut file), whole(&mut twin));
+            prop_assert_eq!(seen(&mut file), seen(&mut twin));
+            let range = Range { from, last, bytes };
+            for number in 0..3 {
+                prop_assert_eq!(file.read(network(number), range), twin.read(network(number), range));
+            }
+        }
+    }
 }

@@ -181,3 +181,84 @@ fn failed(error: rusqlite::Error) -> StorageError {
         _ => StorageError::Other(error.to_string()),
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::path::PathBuf;
+
+    use super::super::tests::{entry, whole};
+    use super::*;
+
+    /// A database file that goes with the test.
+    pub(in crate::storage) struct Scratch(PathBuf);
+
+    impl Scratch {
+        pub(in crate::storage) fn new() -> Self {
+            let mut random = [0; 8];
+            getrandom::fill(&mut random).unwrap();
+            let name = format!("coco-sqlite-{:016x}", u64::from_be_bytes(random));
+            let path = std::env::temp_dir().canonicalize().unwrap().join(name);
+            fs::create_dir(&path).unwrap();
+            fs::File::create(path.join("db")).unwrap();
+            Self(path)
+        }
+
+        pub(in crate::storage) fn file(&self) -> PathBuf {
+            self.0.join("db")
+        }
+
+        pub(in crate::storage) fn created(&self) -> Sqlite {
+            Sqlite::create(&self.file()).unwrap();
+            Sqlite::open(&self.file()).unwrap()
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            drop(fs::remove_dir_all(&self.0));
+        }
+    }
+
+    #[test]
+    fn another_version_and_a_link_are_refused() {
+        let scratch = Scratch::new();
+        let storage = scratch.created();
+        storage.0.pragma_update(None, "user_version", 2).unwrap();
+        drop(storage);
+        let refused = Sqlite::open(&scratch.file()).unwrap_err();
+        assert_eq!(refused, StorageError::Version { found: 2, expected: SCHEMA_VERSION });
+        symlink(scratch.file(), scratch.0.join("link")).unwrap();
+        assert!(matches!(Sqlite::open(&scratch.0.join("link")), Err(StorageError::Other(_))));
+    }
+
+    #[test]
+    fn a_full_database_takes_nothing_of_a_group_and_goes_on_when_there_is_room() {
+        let scratch = Scratch::new();
+        let mut storage = scratch.created();
+        storage.commit(&[entry(1, 0, 100)]).unwrap();
+        let pages: i64 = storage.0.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+        let limit = |storage: &Sqlite, pages: i64| {
+            storage.0.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
+        };
+        limit(&storage, pages);
+        let group = [entry(1, 1, 100), entry(2, 0, 30_000)];
+        assert_eq!(storage.commit(&group), Err(StorageError::Full));
+        assert_eq!(whole(&mut storage).len(), 1);
+        limit(&storage, 1 << 20);
+        storage.commit(&group).unwrap();
+        assert_eq!(whole(&mut storage).len(), 3);
+    }
+
+    #[test]
+    fn what_is_committed_is_there_for_the_next_who_opens_it() {
+        let scratch = Scratch::new();
+        let mut storage = scratch.created();
+        storage.commit(&[entry(1, 0, 10), entry(1, 1, 20)]).unwrap();
+        let before = whole(&mut storage);
+        drop(storage);
+        assert_eq!(whole(&mut Sqlite::open(&scratch.file()).unwrap()), before);
+    }
+}

@@ -79,3 +79,18 @@ fn commit(storage: &mut impl Storage, writes: &[Write]) -> Vec<Result<(), Storag
         Err(_) => writes.iter().map(|write| storage.commit(std::slice::from_ref(write))).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::entry;
+    use super::*;
+    use crate::storage::memory::Memory;
+
+    #[test]
+    fn one_write_of_a_group_that_fails_does_not_fail_the_others() {
+        let mut storage = Memory::default();
+        let group = [entry(1, 0, 9), entry(2, 5, 9), entry(3, 0, 9)];
+        assert_eq!(commit(&mut storage, &group), [Ok(()), Err(StorageError::Sequence(5)), Ok(())]);
+        assert_eq!(commit(&mut storage, &[]), []);
+    }
+}

@@ -1,0 +1,14 @@
+//! End to end: real programs, through real daemons, introduced by a real manager.
+
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod broker;
+mod camera;
+mod facts;
+mod members;
+mod restarts;
+mod shutdown;
+mod streams;
+#[path = "../support/mod.rs"]
+mod support;
+mod web;
