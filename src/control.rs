@@ -95,9 +95,16 @@ fn router(daemon: Arc<Daemon>) -> Router {
         .route("/v1/networks", get(async |State(d): Shared| json(&d.networks())).post(create))
         .route("/v1/networks/{name}", get(network).delete(leave))
         .route("/v1/join", post(join))
-        .route("/v1/networks/{name}/invites", post(invite))
+        .route("/v1/networks/{name}/invites", get(invites).post(invite))
         .route("/v1/networks/{name}/members", get(members))
         .route("/v1/networks/{name}/nodes/{node}", delete(remove_node))
+        .route("/v1/networks/{name}/changes", post(change))
+        .route("/v1/networks/{name}/grants", get(grants))
+        .route("/v1/networks/{name}/log", get(log))
+        .route("/v1/networks/{name}/audit", get(audit))
+        .route("/v1/networks/{name}/export", get(export))
+        .route("/v1/networks/{name}/recovery-key", post(recovery_key))
+        .route("/v1/recover", post(recover))
         .route("/v1/tunnels", get(async |State(d): Shared| json(&d.tunnels())))
         .route("/v1/tunnels/{what}", delete(close))
         .route("/v1/expose", post(expose))
@@ -176,6 +183,47 @@ async fn members(State(daemon): Shared, UrlPath(name): UrlPath<String>) -> Respo
 
 async fn remove_node(State(daemon): Shared, UrlPath((name, node)): UrlPath<(String, String)>) -> Response {
     answer(daemon.remove_node(&name, &node).await)
+}
+
+async fn change(State(daemon): Shared, UrlPath(name): UrlPath<String>, body: Bytes) -> Response {
+    match read(&body) {
+        Ok(request) => answer(daemon.change(&name, request).await),
+        Err(fault) => answer::<()>(Err(fault)),
+    }
+}
+
+async fn grants(State(daemon): Shared, UrlPath(name): UrlPath<String>) -> Response {
+    answer(daemon.grants(&name))
+}
+
+async fn invites(State(daemon): Shared, UrlPath(name): UrlPath<String>) -> Response {
+    answer(daemon.invites(&name))
+}
+
+async fn log(State(daemon): Shared, UrlPath(name): UrlPath<String>) -> Response {
+    answer(daemon.log(&name).await)
+}
+
+async fn audit(State(daemon): Shared, UrlPath(name): UrlPath<String>) -> Response {
+    answer(daemon.audit(&name).await)
+}
+
+async fn export(State(daemon): Shared, UrlPath(name): UrlPath<String>) -> Response {
+    match daemon.export(&name).await {
+        Ok(file) => ([(header::CONTENT_TYPE, "application/octet-stream")], file).into_response(),
+        Err(fault) => answer::<()>(Err(fault)),
+    }
+}
+
+async fn recovery_key(State(daemon): Shared, UrlPath(name): UrlPath<String>) -> Response {
+    answer(daemon.recovery_key(&name).await)
+}
+
+async fn recover(State(daemon): Shared, body: Bytes) -> Response {
+    match read(&body) {
+        Ok(request) => answer(daemon.recover(request).await),
+        Err(fault) => answer::<()>(Err(fault)),
+    }
 }
 
 async fn close(

@@ -78,13 +78,17 @@ impl Fault {
         let kind = match violation {
             Violation::NotMember => ErrorKind::NotAMember,
             Violation::NotAllowed { .. } | Violation::LastOwner => ErrorKind::NotPermitted,
-            Violation::NoSuchNode | Violation::NoSuchResource(_) => ErrorKind::NotFound,
+            Violation::NoSuchNode
+            | Violation::NoSuchResource(_)
+            | Violation::NoSuchUser(_)
+            | Violation::NoSuchGrant { .. } => ErrorKind::NotFound,
             Violation::Limit { .. } => ErrorKind::Quota,
             Violation::Genesis
             | Violation::Proof
             | Violation::InviteUnknown
             | Violation::InviteExpired
             | Violation::InviteUsed
+            | Violation::InviteRevoked
             | Violation::InviterGone
             | Violation::NameTaken(_)
             | Violation::KeyReused
@@ -99,13 +103,13 @@ impl Fault {
         let kind = match code {
             "not-a-member" | "revoked" => ErrorKind::NotAMember,
             "not-allowed" | "last-owner" => ErrorKind::NotPermitted,
-            "no-such-node" | "no-such-resource" => ErrorKind::NotFound,
+            "no-such-node" | "no-such-resource" | "no-such-user" | "no-such-grant" => ErrorKind::NotFound,
             "limit" => ErrorKind::Quota,
             _ => ErrorKind::Failed,
         };
         let fault = Self::new(kind, coconet::name::shown(message));
         match code {
-            "invite-expired" | "invite-used" | "inviter-gone" | "invite-unknown" => {
+            "invite-expired" | "invite-used" | "invite-revoked" | "inviter-gone" | "invite-unknown" => {
                 fault.hint("ask for a new invite: cococtl network invite NETWORK ...")
             }
             "storage" => fault.hint("the manager cannot write to its disk; try again when there is room"),

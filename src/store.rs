@@ -22,6 +22,9 @@ const QUEUE: usize = 256;
 /// Peers whose address is remembered, per network.
 const PEERS_KEPT: u32 = 256;
 
+/// Contradictions kept, per network: one is proof enough.
+const PROOFS_KEPT: u32 = 16;
+
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
 /// A handle on the database.
@@ -137,7 +140,7 @@ impl Store {
     pub async fn remove_network(&self, id: NetworkId) -> Result<()> {
         self.run(move |db| {
             let change = db.transaction()?;
-            for table in ["entries", "tunnels", "peers"] {
+            for table in ["entries", "proofs", "tunnels", "peers"] {
                 change.execute(&format!("DELETE FROM {table} WHERE network = ?1"), [id.0.0])?;
             }
             change.execute("DELETE FROM networks WHERE id = ?1", [id.0.0])?;
@@ -181,6 +184,48 @@ impl Store {
         self.run(move |db| {
             let mut query = db.prepare_cached("SELECT hash FROM entries WHERE network = ?1 AND seq = ?2")?;
             query.query_row(params![network.0.0, clamp(seq)], |row| row.get(0)).map(Hash).optional()
+        })
+        .await
+    }
+
+    /// Put the same entries anew, with bodies that were left out before, or without ones that are now.
+    pub async fn replace(&self, network: NetworkId, entries: Vec<EntryRow>) -> Result<()> {
+        self.run(move |db| {
+            let change = db.transaction()?;
+            change.execute("DELETE FROM entries WHERE network = ?1", [network.0.0])?;
+            insert_entries(&change, network, &entries)?;
+            change.commit()
+        })
+        .await
+    }
+
+    /// Keep two entries that contradict each other.
+    pub async fn add_proof(
+        &self,
+        network: NetworkId,
+        seq: u64,
+        first: Vec<u8>,
+        second: Vec<u8>,
+    ) -> Result<()> {
+        self.run(move |db| {
+            let mut insert = db.prepare_cached(
+                "INSERT OR IGNORE INTO proofs (network, seq, first, second)
+                 SELECT ?1, ?2, ?3, ?4 WHERE (SELECT count(*) FROM proofs WHERE network = ?1) < ?5",
+            )?;
+            insert.execute(params![network.0.0, clamp(seq), first, second, PROOFS_KEPT]).map(|_| ())
+        })
+        .await
+    }
+
+    /// The contradictions that were seen.
+    pub async fn proofs(&self, network: NetworkId) -> Result<Vec<(u64, Vec<u8>, Vec<u8>)>> {
+        self.run(move |db| {
+            let mut query =
+                db.prepare("SELECT seq, first, second FROM proofs WHERE network = ?1 ORDER BY seq")?;
+            let rows = query.query_map([network.0.0], |row| {
+                Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get(1)?, row.get(2)?))
+            })?;
+            rows.collect()
         })
         .await
     }
@@ -294,6 +339,8 @@ fn prepare(db: &mut Connection) -> std::result::Result<(), StoreError> {
                  CREATE TABLE tunnels (id INTEGER PRIMARY KEY AUTOINCREMENT, network BLOB NOT NULL,
                    resource TEXT NOT NULL, exposed INTEGER NOT NULL, place TEXT NOT NULL,
                    UNIQUE (network, resource, exposed));
+                 CREATE TABLE proofs (network BLOB NOT NULL, seq INTEGER NOT NULL, first BLOB NOT NULL,
+                   second BLOB NOT NULL, PRIMARY KEY (network, seq, second)) WITHOUT ROWID;
                  CREATE TABLE peers (network BLOB NOT NULL, node BLOB NOT NULL, address TEXT NOT NULL,
                    used INTEGER NOT NULL, PRIMARY KEY (network, node)) WITHOUT ROWID;",
             )?;

@@ -64,7 +64,8 @@ impl FromStr for Recovery {
 
     fn from_str(text: &str) -> Result<Self, RecoveryError> {
         let text = text.trim();
-        let body = text.strip_prefix(PREFIX).filter(|_| text.len() <= RECOVERY_TEXT_MAX).ok_or(RecoveryError)?;
+        let body =
+            text.strip_prefix(PREFIX).filter(|_| text.len() <= RECOVERY_TEXT_MAX).ok_or(RecoveryError)?;
         let bytes = Zeroizing::new(decode_base32(body).ok_or(RecoveryError)?);
         let cut = bytes.len().checked_sub(CHECKSUM_LEN).ok_or(RecoveryError)?;
         let (body, sum) = bytes.split_at(cut);

@@ -170,7 +170,7 @@ fn answered_seeds(head: Hash, entry: coconet::ledger::Entry) -> [Seed; 8] {
     let located = Response::Located { online: true, candidates: vec![observed], last_seen: 0 };
     let failed = Response::Failed { code: "busy".into(), message: "later".into() };
     [
-        ("stream_header", "answer-head", cbor::encode(&Response::Head { seq: 11, head })),
+        ("stream_header", "answer-head", cbor::encode(&Response::Head { seq: 11, head, view: None })),
         ("stream_header", "answer-entry", cbor::encode(&Response::Entry(entry.to_bytes()))),
         ("stream_header", "answer-stamped", cbor::encode(&Response::Stamped(Box::new(entry)))),
         ("stream_header", "answer-conflict", cbor::encode(&Response::Conflict { seq: 11, head })),

@@ -13,6 +13,8 @@ use coco_tunnel::endpoint::dialable;
 use coconet::id::{Hash, InviteKey, NetworkId, NodeId, StaticKey};
 use coconet::key::NodeKeys;
 use coconet::ledger::{Draft, Entry, Ledger, Op, stamp};
+use coconet::manager_addr::ManagerAddr;
+use coconet::name::Name;
 use coconet::wire::manager::{CANDIDATES_MAX, Request, Response, failed};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -55,7 +57,8 @@ pub(crate) enum Answer {
     /// Send the stored entry `seq` as [`Response::Stamped`].
     Newest { network: NetworkId, seq: u64 },
     /// Send the stored entries from `from` to the head, then the head.
-    Entries { network: NetworkId, from: u64, head: Head },
+    /// with the bodies that `guest`, if it is one, may not see left out.
+    Entries { network: NetworkId, from: u64, head: Head, guest: Option<Name> },
     /// Send this, then the head whenever it moves.
     Registered { first: Response, pushes: watch::Receiver<Head> },
 }
@@ -177,8 +180,9 @@ impl<P: Presence> Desk<P> {
     }
 
     fn fetch(&self, peer: &Peer, network: NetworkId, from: u64) -> Result<Answer, Response> {
-        let (known, _) = self.member(peer, network)?;
-        Ok(Answer::Entries { network, from, head: known.head() })
+        let (known, node) = self.member(peer, network)?;
+        let guest = known.state().guest(node).cloned();
+        Ok(Answer::Entries { network, from, head: known.head(), guest })
     }
 
     async fn register(
@@ -212,8 +216,8 @@ impl<P: Presence> Desk<P> {
     }
 
     fn locate(&self, peer: &Peer, network: NetworkId, node: NodeId) -> Result<Answer, Response> {
-        let (known, _) = self.member(peer, network)?;
-        if !known.state().nodes().contains_key(&node) {
+        let (known, asker) = self.member(peer, network)?;
+        if !known.state().may_know(asker, node) {
             return Err(refuse("no-such-node", "no such node"));
         }
         let found = self.presence.locate(network, node);
@@ -226,9 +230,9 @@ impl<P: Presence> Desk<P> {
     }
 
     fn list(&self, peer: &Peer, network: NetworkId) -> Result<Answer, Response> {
-        let (known, _) = self.member(peer, network)?;
-        let nodes = known.state().nodes();
-        let seen = self.presence.list(network).into_iter().filter(|(node, _)| nodes.contains_key(node));
+        let (known, asker) = self.member(peer, network)?;
+        let state = known.state();
+        let seen = self.presence.list(network).into_iter().filter(|(node, _)| state.may_know(asker, *node));
         let online: Vec<(NodeId, u64)> = seen
             .filter_map(|(node, seen)| match seen {
                 LastSeen::Now => Some((node, 0)),
@@ -239,7 +243,7 @@ impl<P: Presence> Desk<P> {
         let mut messages: Vec<Response> =
             online.chunks(ONLINE_CHUNK).map(|chunk| Response::Online(chunk.to_vec())).collect();
         let Head { seq, head } = known.head();
-        messages.push(Response::Head { seq, head });
+        messages.push(Response::Head { seq, head, view: None });
         Ok(Answer::Messages(messages))
     }
 
@@ -272,6 +276,10 @@ impl<P: Presence> Desk<P> {
             return self.refuse(submission, not_a_member());
         };
         match network.judge(&submission.peer.key, &submission.draft, now_ms()) {
+            Verdict::Stamp { .. } if !names(network.state().managers(), &self.keys) => {
+                let answer = refuse("not-allowed", "the network has other managers now");
+                self.refuse(submission, answer);
+            }
             Verdict::Stamp { seq, time } => {
                 network.storing = true;
                 let Submission { peer, draft, reply } = submission;
@@ -309,10 +317,7 @@ impl<P: Presence> Desk<P> {
         if ledger.state().standing(&peer.key) != coconet::ledger::Standing::Member(draft.header.author) {
             return Err(refuse("not-allowed", "a network is founded by its owner's own node"));
         }
-        let own = |manager: &coconet::manager_addr::ManagerAddr| {
-            manager.stamp == self.keys.stamp_key() && manager.talk == self.keys.static_key()
-        };
-        if !ledger.state().managers().iter().any(own) {
+        if !names(ledger.state().managers(), &self.keys) {
             return Err(refuse("not-allowed", "the network does not name this manager"));
         }
         if self.founding.contains(&NetworkId(ledger.head())) {
@@ -376,19 +381,17 @@ impl<P: Presence> Desk<P> {
         let removed = if founded.is_some() {
             Ledger::begin(entry).map(|ledger| {
                 self.networks.insert(id, Network::new(ledger));
-                None
+                Vec::new()
             })
         } else {
-            self.networks.get_mut(&id).map_or(Ok(None), |network| network.take(entry))
+            self.networks.get_mut(&id).map_or(Ok(Vec::new()), |network| network.take(entry))
         };
         match removed {
             Ok(removed) => {
                 let op = entry.draft.op.as_deref().and_then(|bytes| Op::from_bytes(bytes).ok());
                 let op = op.map(|op| coconet::name::shown(&op.to_string())).unwrap_or_default();
                 tracing::info!(network = %id, peer = %author, seq, op, "stamped");
-                if let Some(removed) = removed {
-                    self.revoke(id, removed);
-                }
+                removed.into_iter().for_each(|removed| self.revoke(id, removed));
                 Ok(())
             }
             // Judged fit for this head, and nothing came between: if this is ever seen, the entry is on
@@ -440,6 +443,12 @@ impl<P: Presence> Desk<P> {
         // A client that has gone does not wait for its answer.
         drop(reply.send(answer));
     }
+}
+
+/// Whether `managers` has the holder of `keys` among them.
+fn names(managers: &[ManagerAddr], keys: &NodeKeys) -> bool {
+    let own = |manager: &ManagerAddr| manager.stamp == keys.stamp_key() && manager.talk == keys.static_key();
+    managers.iter().any(own)
 }
 
 fn could_not_store(error: &StorageError) -> Response {

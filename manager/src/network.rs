@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 
 use coconet::id::{Hash, InviteKey, NodeId, StaticKey};
-use coconet::ledger::{Draft, Entry, Ledger, Op, Reject, RemoveNode, Standing, State, Violation};
+use coconet::ledger::{Draft, Entry, Ledger, Op, Reject, RemoveNode, RemoveUser, Standing, State, Violation};
 use coconet::wire::manager::{Response, failed};
 use tokio::sync::watch;
 
@@ -87,7 +87,7 @@ impl<W> Network<W> {
             return rejected(&Violation::InviteExpired.into());
         }
         let Head { seq, head } = self.head();
-        Response::Head { seq, head }
+        Response::Head { seq, head, view: None }
     }
 
     /// What to do with a draft that the holder of `key` sent.
@@ -145,18 +145,22 @@ impl<W> Network<W> {
     }
 
     /// Move on to an entry that was judged fit for this head and is on disk now, and tell everybody.
-    pub(crate) fn take(&mut self, entry: &Entry) -> Result<Option<Removed>, Reject> {
+    pub(crate) fn take(&mut self, entry: &Entry) -> Result<Vec<Removed>, Reject> {
         let removed = self.removed_by(entry);
         self.ledger.append(entry)?;
         self.pushes.send_replace(self.head());
         Ok(removed)
     }
 
-    fn removed_by(&self, entry: &Entry) -> Option<Removed> {
-        let op = entry.draft.op.as_deref().and_then(|bytes| Op::from_bytes(bytes).ok())?;
-        let Op::RemoveNode(RemoveNode { node }) = op else { return None };
-        let key = self.state().nodes().get(&node)?.record.talk;
-        Some(Removed { node, key })
+    fn removed_by(&self, entry: &Entry) -> Vec<Removed> {
+        let op = entry.draft.op.as_deref().and_then(|bytes| Op::from_bytes(bytes).ok());
+        let nodes = self.state().nodes().iter();
+        let gone = nodes.filter(|(id, node)| match &op {
+            Some(Op::RemoveNode(RemoveNode { node })) => *id == node,
+            Some(Op::RemoveUser(RemoveUser { user })) => node.user == *user,
+            Some(_) | None => false,
+        });
+        gone.map(|(id, node)| Removed { node: *id, key: node.record.talk }).collect()
     }
 
     /// Never earlier than the newest stamp, whatever this machine's clock says.

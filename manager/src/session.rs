@@ -12,7 +12,8 @@ use coco_tunnel::channel::{Channel, ChannelRx, ChannelTx};
 use coco_tunnel::frame::{self, FrameError};
 use coco_tunnel::session::Session;
 use coconet::id::NetworkId;
-use coconet::ledger::Entry;
+use coconet::ledger::{Entry, view};
+use coconet::name::Name;
 use coconet::wire::code::{Close, Reset};
 use coconet::wire::manager::{HEAD_DOMAIN, HEAD_EXPORT_LABEL, Request, Response, failed};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -149,7 +150,12 @@ impl Stream {
                 let answer = self.stamped(network, seq).await;
                 self.send(tx, &answer).await
             }
-            Answer::Entries { network, from, head } => self.entries(tx, network, from, head).await,
+            Answer::Entries { network, from, head, guest: None } => {
+                self.entries(tx, network, from, head).await
+            }
+            Answer::Entries { network, from, head, guest: Some(guest) } => {
+                self.viewed_entries(tx, network, from, head, &guest).await
+            }
             Answer::Registered { first, pushes } => {
                 let served = async {
                     self.send(tx, &first).await?;
@@ -220,7 +226,43 @@ impl Stream {
                 self.send(tx, &Response::Entry(entry)).await?;
             }
         }
-        self.send(tx, &Response::Head { seq: head.seq, head: head.head }).await
+        let view = Some(view::digest([]));
+        self.send(tx, &Response::Head { seq: head.seq, head: head.head, view }).await
+    }
+
+    /// The same for a guest: what it may see depends on the whole ledger.
+    async fn viewed_entries(
+        &self,
+        tx: &mut ChannelTx,
+        network: NetworkId,
+        from: u64,
+        head: Head,
+        guest: &Name,
+    ) -> Result<(), FrameError> {
+        let mut entries: Vec<Entry> = Vec::new();
+        while (entries.len() as u64) <= head.seq {
+            let range = Range { from: entries.len() as u64, last: head.seq, bytes: FETCH_PAGE_BYTES };
+            let page = self.house.storage.read(network, range).await.unwrap_or_default();
+            let before = entries.len();
+            entries.extend(page.iter().map_while(|bytes| Entry::from_bytes(bytes).ok()));
+            if entries.len() == before {
+                let refusal = self.unreadable();
+                return self.send(tx, &refusal).await;
+            }
+        }
+        let seen = view::views(&entries, guest);
+        let mut withheld = Vec::new();
+        for (mut entry, seen) in entries.into_iter().zip(seen) {
+            if !seen {
+                withheld.push(entry.stamp.seq);
+                entry.draft.op = None;
+            }
+            if entry.stamp.seq >= from {
+                self.send(tx, &Response::Entry(entry.to_bytes())).await?;
+            }
+        }
+        let view = Some(view::digest(withheld));
+        self.send(tx, &Response::Head { seq: head.seq, head: head.head, view }).await
     }
 
     /// Tell the node of every new head until it goes, and take its new addresses.
@@ -280,7 +322,7 @@ impl Stream {
         pushes: &mut watch::Receiver<Head>,
     ) -> Result<(), FrameError> {
         let Head { seq, head } = *pushes.borrow_and_update();
-        self.send(tx, &Response::Head { seq, head }).await
+        self.send(tx, &Response::Head { seq, head, view: None }).await
     }
 
     async fn send(&self, tx: &mut ChannelTx, message: &Response) -> Result<(), FrameError> {

@@ -116,7 +116,7 @@ async fn found_or_verify(node: &Node, manager: &ManagerAddr, kept: &Acknowledged
         next = answers.next().unwrap();
     }
     let ledger = kept.ledger.as_ref().unwrap();
-    assert_eq!(next, Response::Head { seq: ledger.seq(), head: ledger.head() });
+    assert_eq!(next, Response::Head { seq: ledger.seq(), head: ledger.head(), view: None });
 }
 
 async fn append_for_ever(node: Node, kept: Acknowledged) {

@@ -134,7 +134,7 @@ async fn a_registered_node_hears_of_each_new_head_and_is_found() {
     assert_eq!((online, candidates), (true, vec![own, offered[0]]), "seen first, nothing poisoned");
 
     let entry = laptop.publishes("a").await;
-    assert_eq!(receive(&mut stream).await, Response::Head { seq: 3, head: entry.hash() });
+    assert_eq!(receive(&mut stream).await, Response::Head { seq: 3, head: entry.hash(), view: None });
     assert_eq!(laptop.lists().await, [(cam.id(), 0)]);
 
     // Other addresses, on the same stream.
@@ -200,7 +200,7 @@ async fn a_removed_node_hears_of_it_and_is_cut_off() {
     let idle = house.node(2).await;
 
     let entry = laptop.removes(cam.id()).await;
-    assert_eq!(receive(&mut stream).await, Response::Head { seq: 3, head: entry.hash() });
+    assert_eq!(receive(&mut stream).await, Response::Head { seq: 3, head: entry.hash(), view: None });
     for session in [&cam.session, &idle.session] {
         assert_eq!(soon(session.closed()).await, Ended::Closed(Close::Revoked));
     }

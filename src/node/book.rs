@@ -2,12 +2,17 @@
 //!
 //! One writer at a time appends; readers hold snapshots. Entries are verified on a copy, written to the
 //! disk, and only then shown, so that nothing acts on an entry that a restart could forget.
+//!
+//! A guest's copy has entries without bodies. What it may see can change with an entry; the manager and
+//! every member with a whole copy say by a digest what a guest should see ([`Book::view`]), and a copy
+//! that differs is fetched anew ([`Book::replace`]).
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use coco_tunnel::greeting::LedgerCopy;
-use coconet::id::{Hash, NetworkId, StaticKey};
-use coconet::ledger::{Entry, Ledger, Reject, Standing};
+use coconet::control::Proof;
+use coconet::id::{Hash, NetworkId, NodeId, StaticKey};
+use coconet::ledger::{Entry, Ledger, Reject, Standing, view};
 use coconet::wire::PROTOCOL_VERSION;
 use coconet::wire::code::Close;
 use coconet::wire::node::Hello;
@@ -23,10 +28,20 @@ const LOAD_PAGE: u64 = 512;
 #[derive(Debug)]
 pub struct Book {
     network: NetworkId,
+    own: NodeId,
     ledger: watch::Sender<Arc<Ledger>>,
     writer: tokio::sync::Mutex<()>,
     alarm: Mutex<Option<String>>,
+    /// What a member has said that this guest should see, where that is something else.
+    doubt: watch::Sender<Option<Doubt>>,
     store: Store,
+}
+
+/// Another view of the same entries than ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Doubt {
+    head: Hash,
+    view: Hash,
 }
 
 /// Why entries were not taken.
@@ -44,8 +59,8 @@ pub enum TakeError {
 }
 
 impl Book {
-    /// The copy on disk, verified from its genesis.
-    pub async fn load(network: NetworkId, store: Store) -> Result<Self> {
+    /// The copy on disk of the node `own`, verified from its genesis.
+    pub async fn load(network: NetworkId, own: NodeId, store: Store) -> Result<Self> {
         let mut ledger: Option<Ledger> = None;
         loop {
             let from = ledger.as_ref().map_or(0, |ledger| ledger.seq() + 1);
@@ -54,17 +69,20 @@ impl Book {
                 break;
             }
             for bytes in &page {
-                ledger = Some(follow(ledger, &decode(bytes)?)?);
+                ledger = Some(Ledger::follow_viewed(ledger, &decode(bytes)?)?);
             }
         }
         let ledger = ledger.filter(|ledger| ledger.state().network() == network);
         let ledger =
             ledger.ok_or_else(|| Fault::failed("the stored ledger is of another network or empty"))?;
+        let alarm = store.proofs(network).await?.first().map(|(seq, ..)| forked_alarm(*seq));
         Ok(Self {
             network,
+            own,
             ledger: watch::Sender::new(Arc::new(ledger)),
             writer: tokio::sync::Mutex::new(()),
-            alarm: Mutex::new(None),
+            alarm: Mutex::new(alarm),
+            doubt: watch::Sender::new(None),
             store,
         })
     }
@@ -79,6 +97,23 @@ impl Book {
         self.ledger.subscribe()
     }
 
+    /// What a member doubts of what this guest sees, whenever one does.
+    pub fn doubts(&self) -> watch::Receiver<Option<Doubt>> {
+        self.doubt.subscribe()
+    }
+
+    /// The ledger was fetched anew to dispel a doubt. When it is still what the member doubts, the manager
+    /// leaves out what it must show, or shows what it must not.
+    pub fn dispelled(&self) {
+        let Some(Doubt { head, view }) = self.doubt.send_replace(None) else { return };
+        let ledger = self.ledger();
+        if ledger.head() == head && ledger.view() != view {
+            self.raise(
+                "the manager leaves out of the ledger what a member says this node may see".to_owned(),
+            );
+        }
+    }
+
     /// Verify, write and show entries, each the next; those already here are skipped. Returns how many
     /// were new.
     pub async fn take_all(&self, entries: &[Vec<u8>]) -> std::result::Result<usize, TakeError> {
@@ -89,17 +124,20 @@ impl Book {
             let entry = Entry::from_bytes(bytes).map_err(Reject::from)?;
             let (seq, hash) = (entry.stamp.seq, entry.hash());
             if seq <= ledger.seq() {
-                let known = match rows.iter().find(|row: &&EntryRow| row.seq == seq) {
-                    Some(row) => Some(row.hash),
-                    None => self.store.hash_at(self.network, seq).await?,
-                };
-                if known == Some(hash) {
+                if self.known_hash(&rows, seq).await? == Some(hash) {
                     continue;
                 }
-                return Err(self.forked(&ledger, &entry));
+                return Err(self.forked(&ledger, &entry, seq).await);
             }
-            match ledger.append(&entry) {
-                Err(Reject::Parent) => return Err(self.forked(&ledger, &entry)),
+            let appended = if ledger.state().guest(self.own).is_some() {
+                ledger.append_viewed(&entry)
+            } else {
+                ledger.append(&entry)
+            };
+            match appended {
+                Err(Reject::Parent) if seq == ledger.seq() + 1 => {
+                    return Err(self.forked(&ledger, &entry, seq - 1).await);
+                }
                 other => other?,
             }
             rows.push(EntryRow { seq, hash, bytes: bytes.clone() });
@@ -110,6 +148,51 @@ impl Book {
             self.ledger.send_replace(Arc::new(ledger));
         }
         Ok(new)
+    }
+
+    /// Take the whole ledger anew, because other bodies are left out of it now. It must be the same chain,
+    /// as long as ours at least.
+    pub async fn replace(&self, entries: &[Vec<u8>]) -> std::result::Result<(), TakeError> {
+        let _writer = self.writer.lock().await;
+        let before = self.ledger();
+        let (mut ledger, mut rows) = (None, Vec::with_capacity(entries.len()));
+        for bytes in entries {
+            let entry = Entry::from_bytes(bytes).map_err(Reject::from)?;
+            let (seq, hash) = (entry.stamp.seq, entry.hash());
+            if seq <= before.seq() && self.known_hash(&[], seq).await? != Some(hash) {
+                return Err(self.forked(&before, &entry, seq).await);
+            }
+            ledger = Some(Ledger::follow_viewed(ledger, &entry)?);
+            rows.push(EntryRow { seq, hash, bytes: bytes.clone() });
+        }
+        let ledger: Ledger =
+            ledger.filter(|ledger: &Ledger| ledger.seq() >= before.seq()).ok_or(Reject::Parent)?;
+        if !ledger.withheld().is_empty() && ledger.state().guest(self.own).is_none() {
+            return Err(Reject::Op.into());
+        }
+        self.store.replace(self.network, rows).await?;
+        self.ledger.send_replace(Arc::new(ledger));
+        Ok(())
+    }
+
+    /// Every entry.
+    pub async fn all_entries(&self) -> Result<Vec<Entry>> {
+        self.all_bytes().await?.iter().map(|bytes| decode(bytes)).collect()
+    }
+
+    /// Every entry's canonical bytes.
+    pub async fn all_bytes(&self) -> Result<Vec<Vec<u8>>> {
+        self.store.entries(self.network, 0, u64::MAX).await
+    }
+
+    /// The contradictions that were seen.
+    pub async fn proofs(&self) -> Result<Vec<Proof>> {
+        let kept = self.store.proofs(self.network).await?;
+        let proofs = kept.into_iter().map(|(seq, first, second)| {
+            let manager = decode(&second).map(|entry| entry.stamp.manager.full()).unwrap_or_default();
+            Proof { seq, manager, first: hex(&first), second: hex(&second) }
+        });
+        Ok(proofs.collect())
     }
 
     /// What is wrong with what others show, if anything.
@@ -126,15 +209,30 @@ impl Book {
         }
     }
 
-    /// A contradiction is worth an alarm only when a manager of this network has stamped it: anybody
-    /// can write an entry.
-    fn forked(&self, ledger: &Ledger, entry: &Entry) -> TakeError {
-        let ours = ledger.state().managers().iter().any(|manager| manager.stamp == entry.stamp.manager);
-        if ours && entry.verify_stamp().is_ok() && entry.draft.header.network == self.network {
-            self.raise(format!("a manager has stamped two different entries {}", entry.stamp.seq));
-            return TakeError::Fork(entry.stamp.seq);
+    async fn known_hash(&self, rows: &[EntryRow], seq: u64) -> Result<Option<Hash>> {
+        match rows.iter().find(|row| row.seq == seq) {
+            Some(row) => Ok(Some(row.hash)),
+            None => self.store.hash_at(self.network, seq).await,
         }
-        TakeError::Reject(Reject::Stamp)
+    }
+
+    /// A contradiction is worth an alarm only when a manager of this network has stamped it: anybody can
+    /// write an entry. `ours` is the entry of this copy that it contradicts.
+    async fn forked(&self, ledger: &Ledger, entry: &Entry, ours: u64) -> TakeError {
+        let manager = ledger.state().managers().iter().any(|manager| manager.stamp == entry.stamp.manager);
+        // A genesis names no network: it cannot be told from another network's, and contradicts nothing.
+        if !manager || entry.verify_stamp().is_err() || entry.draft.header.network != self.network {
+            return Reject::Stamp.into();
+        }
+        let seq = entry.stamp.seq;
+        let first = self.store.entries(self.network, ours, 1).await.unwrap_or_default().pop();
+        if let Err(fault) =
+            self.store.add_proof(self.network, seq, first.unwrap_or_default(), entry.to_bytes()).await
+        {
+            tracing::error!(%fault, "the proof could not be kept");
+        }
+        self.raise(forked_alarm(seq));
+        TakeError::Fork(seq)
     }
 }
 
@@ -158,8 +256,42 @@ impl LedgerCopy for Book {
         self.store.hash_at(self.network, seq).await.ok().flatten()
     }
 
-    async fn entries(&self, seq: u64, count: u64) -> Vec<Vec<u8>> {
-        self.store.entries(self.network, seq, count).await.unwrap_or_default()
+    async fn entries(&self, reader: NodeId, seq: u64, count: u64) -> Vec<Vec<u8>> {
+        let ledger = self.ledger();
+        let Some(guest) = ledger.state().guest(reader) else {
+            return self.store.entries(self.network, seq, count).await.unwrap_or_default();
+        };
+        // A copy that is not whole cannot say what another guest may see.
+        if !ledger.withheld().is_empty() {
+            return Vec::new();
+        }
+        let mut all = self.all_entries().await.unwrap_or_default();
+        let seen = view::views(&all, guest);
+        for (entry, seen) in all.iter_mut().zip(seen) {
+            if !seen {
+                entry.draft.op = None;
+            }
+        }
+        let wanted = all.iter().filter(|entry| entry.stamp.seq >= seq);
+        wanted.take(usize::try_from(count).unwrap_or(usize::MAX)).map(Entry::to_bytes).collect()
+    }
+
+    async fn view_of(&self, reader: NodeId) -> Option<Hash> {
+        let ledger = self.ledger();
+        let guest = ledger.state().guest(reader).filter(|_| ledger.withheld().is_empty())?;
+        let all = self.all_entries().await.ok()?;
+        let seen = view::views(&all, guest);
+        let withheld = all.iter().zip(seen).filter(|(_, seen)| !seen).map(|(entry, _)| entry.stamp.seq);
+        Some(view::digest(withheld))
+    }
+
+    async fn compare_view(&self, view: Hash) -> bool {
+        let ledger = self.ledger();
+        let same = ledger.view() == view;
+        if !same {
+            self.doubt.send_replace(Some(Doubt { head: ledger.head(), view }));
+        }
+        same
     }
 
     async fn take(&self, entry: Vec<u8>) -> std::result::Result<(), Close> {
@@ -173,18 +305,15 @@ impl LedgerCopy for Book {
     }
 }
 
-/// The ledger after `entry`: begun by it, or one longer.
-pub fn follow(ledger: Option<Ledger>, entry: &Entry) -> Result<Ledger> {
-    Ok(match ledger {
-        None => Ledger::begin(entry)?,
-        Some(mut ledger) => {
-            ledger.append(entry)?;
-            ledger
-        }
-    })
-}
-
 /// An entry from its bytes.
 pub fn decode(bytes: &[u8]) -> Result<Entry> {
     Ok(Entry::from_bytes(bytes).map_err(Reject::from)?)
+}
+
+fn forked_alarm(seq: u64) -> String {
+    format!("a manager has stamped an entry {seq} that contradicts what was verified before")
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -9,20 +9,25 @@ use coco_tunnel::endpoint::Endpoint;
 use coco_tunnel::session::Session;
 use coconet::id::NetworkId;
 use coconet::invite::Invitation;
-use coconet::key::{NodeKeys, SEED_LEN};
-use coconet::ledger::{Draft, Entry, Genesis, Ledger, NetworkKind, Op};
+use coconet::key::{InviteSecret, NodeKeys, SEED_LEN};
+use coconet::ledger::{Draft, Entry, Genesis, Invite, Ledger, NetworkKind, Op, Purpose};
 use coconet::manager_addr::ManagerAddr;
 use coconet::name::{NAME_MAX, Name};
+use coconet::recovery::Recovery;
 use coconet::wire::manager::{HEAD_DOMAIN, HEAD_EXPORT_LABEL, Request, Response};
 use zeroize::Zeroizing;
 
-use super::{bind, book, manager};
+use super::{Node, bind, book, manager};
+use crate::clock;
 use crate::fault::{Fault, Result};
 use crate::random;
 use crate::store::EntryRow;
 
 /// Tries to join while others join or write too.
 const JOIN_TRIES: usize = 64;
+
+/// How long the invite lives by which a recovery key, or its holder, joins: it is used at once.
+const RECOVERY_INVITE_LIFE_MS: u64 = 10 * 60 * 1000;
 
 /// A node that exists in its network's ledger and is not running yet.
 #[derive(Debug)]
@@ -84,7 +89,61 @@ pub async fn join(
     if !ledger.state().nodes().contains_key(&keys.id()) {
         return Err(Fault::failed("the manager stamped the join, but the ledger it shows does not have it"));
     }
+    if !ledger.withheld().is_empty() && ledger.state().guest(keys.id()).is_none() {
+        return Err(Fault::failed(
+            "the manager withholds entries of the ledger from a member that may see them",
+        ));
+    }
     Ok(Founded { keys, endpoint, ledger, entries })
+}
+
+/// Add a recovery key to the network of `node`, who must be an owner's.
+pub async fn prepare_recovery(node: &Node) -> Result<Recovery> {
+    let keys = fresh_keys()?;
+    let secret = InviteSecret::from_seed(&random::bytes()?);
+    let (ledger, expires) = (node.ledger(), node.now().saturating_add(RECOVERY_INVITE_LIFE_MS));
+    let name = another(&Name::closest("recovery", "recovery"), &keys);
+    let purpose = Purpose::Recovery;
+    let invite = Invite { key: secret.key(), purpose, uses: 1, expires, node_name: Some(name.clone()) };
+    node.append(&Op::Invite(invite)).await?;
+    let managers = ledger.state().managers().to_vec();
+    let invitation = Invitation { network: node.network(), managers: managers.clone(), secret, expires };
+    // The manager takes a join only from the keys that join.
+    let endpoint = bind(&keys, &[], 0)?;
+    let (session, _) = manager::dial(&endpoint, &managers).await?;
+    let joined = redeem(&session, &invitation, &keys, &name, true).await;
+    endpoint.close().await;
+    joined.map(|()| Recovery { network: node.network(), managers, keys })
+}
+
+/// Join as the next app of the owner who holds `recovery`.
+pub async fn recover(
+    recovery: &Recovery,
+    name: &Name,
+    insist: bool,
+    listen: &[SocketAddr],
+) -> Result<Founded> {
+    let endpoint = bind(&recovery.keys, &[], 0)?;
+    let (session, _) = manager::dial(&endpoint, &recovery.managers).await?;
+    let secret = InviteSecret::from_seed(&random::bytes()?);
+    for _ in 0..JOIN_TRIES {
+        let (ledger, _) = fetch_all(&session, recovery.network).await?;
+        let expires = clock::now_ms().max(ledger.time()).saturating_add(RECOVERY_INVITE_LIFE_MS);
+        let purpose = Purpose::SelfApp;
+        let invite = Op::Invite(Invite { key: secret.key(), purpose, uses: 1, expires, node_name: None });
+        let draft = ledger.draft(&recovery.keys, &invite);
+        match manager::ask(&session, &Request::Append(draft)).await? {
+            Response::Stamped(_) => {
+                let managers = ledger.state().managers().to_vec();
+                let invitation = Invitation { network: recovery.network, managers, secret, expires };
+                endpoint.close().await;
+                return join(&invitation, name, insist, listen).await;
+            }
+            Response::Conflict { .. } => {}
+            other => return Err(manager::unexpected(other)),
+        }
+    }
+    Err(Fault::timed_out("too many others change this network at the same time").hint("try again"))
 }
 
 async fn redeem(
@@ -133,7 +192,7 @@ async fn fetch_all(session: &Session, network: NetworkId) -> Result<(Ledger, Vec
         match manager::answer(&mut channel).await? {
             Response::Entry(bytes) => {
                 let entry = book::decode(&bytes)?;
-                ledger = Some(book::follow(ledger, &entry)?);
+                ledger = Some(Ledger::follow_viewed(ledger, &entry)?);
                 entries.push(EntryRow { seq: entry.stamp.seq, hash: entry.hash(), bytes });
             }
             Response::Head { .. } => break,

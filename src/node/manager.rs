@@ -6,6 +6,7 @@
 //! through [`ManagerLink::ask`], which waits a little for a session that is just coming back.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,7 @@ use coconet::wire::code::Close;
 use coconet::wire::manager::{Request, Response};
 use tokio::sync::watch;
 
-use super::book::{Book, TakeError};
+use super::book::{Book, Doubt, TakeError};
 use super::candidates;
 use crate::clock;
 use crate::events::Events;
@@ -187,9 +188,18 @@ impl ManagerLink {
         self.follow(&session, seq, head).await?;
         self.set(LinkState::Online, Some(session.clone()), None);
         self.events.send(Some(&self.name), "manager-online", "registered with the manager");
+        let mut doubts = self.book.doubts();
         loop {
-            match frame::read(&mut channel.rx).await {
-                Ok(Response::Head { seq, head }) => self.follow(&session, seq, head).await?,
+            // A message may be half read when a doubt comes, so one read lasts until it is whole.
+            let mut read = pin!(frame::read(&mut channel.rx));
+            let read = loop {
+                tokio::select! {
+                    read = &mut read => break read,
+                    () = doubted(&mut doubts) => self.dispel(&session).await?,
+                }
+            };
+            match read {
+                Ok(Response::Head { seq, head, .. }) => self.follow(&session, seq, head).await?,
                 Ok(Response::Failed { code, message }) => {
                     return Err(Fault::refused_by_manager(&code, &message));
                 }
@@ -230,8 +240,11 @@ impl ManagerLink {
         loop {
             match answer(&mut channel).await? {
                 Response::Entry(bytes) => batch.push(bytes),
-                Response::Head { .. } => {
+                Response::Head { view, .. } => {
                     self.take(&mut batch).await?;
+                    if view.is_some_and(|view| view != self.book.ledger().view()) {
+                        self.fetch_anew(session).await?;
+                    }
                     break;
                 }
                 other => return Err(unexpected(other)),
@@ -247,9 +260,43 @@ impl ManagerLink {
         Ok(())
     }
 
+    /// Fetch the whole ledger again, because this node may see more of it now, or less.
+    async fn fetch_anew(&self, session: &Session) -> Result<()> {
+        let mut channel = open(session, &Request::Fetch { network: self.network, from: 0 }).await?;
+        let mut entries = Vec::new();
+        let view = loop {
+            match answer(&mut channel).await? {
+                Response::Entry(bytes) => entries.push(bytes),
+                Response::Head { view, .. } => break view,
+                other => return Err(unexpected(other)),
+            }
+        };
+        self.taken(self.book.replace(&entries).await)?;
+        if view.is_some_and(|view| view != self.book.ledger().view()) {
+            self.book.raise("the manager does not show what it says it shows".to_owned());
+        }
+        Ok(())
+    }
+
+    /// A member says that this guest should see something else: ask the manager again.
+    async fn dispel(&self, session: &Session) -> Result<()> {
+        self.fetch_anew(session).await?;
+        self.book.dispelled();
+        self.events.send(
+            Some(&self.name),
+            "entry",
+            "the ledger was fetched anew: a member sees it otherwise",
+        );
+        Ok(())
+    }
+
     async fn take(&self, batch: &mut Vec<Vec<u8>>) -> Result<()> {
-        match self.book.take_all(&std::mem::take(batch)).await {
-            Ok(_) => Ok(()),
+        self.taken(self.book.take_all(&std::mem::take(batch)).await.map(|_| ()))
+    }
+
+    fn taken(&self, taken: std::result::Result<(), TakeError>) -> Result<()> {
+        match taken {
+            Ok(()) => Ok(()),
             Err(error @ TakeError::Fork(_)) => {
                 self.events.send(Some(&self.name), "alarm", error.to_string());
                 Err(Fault::failed("the manager's ledger contradicts this node's").because(&error))
@@ -358,6 +405,13 @@ pub fn unexpected(response: Response) -> Fault {
         | Response::Registered { .. }
         | Response::Located { .. }
         | Response::Online(_) => Fault::failed("the manager gave an answer to another question"),
+    }
+}
+
+/// Resolves when a member doubts what this node sees.
+async fn doubted(doubts: &mut watch::Receiver<Option<Doubt>>) {
+    if doubts.wait_for(Option::is_some).await.is_err() {
+        std::future::pending().await
     }
 }
 

@@ -65,7 +65,7 @@ impl Node {
         store: Store,
         events: Events,
     ) -> Result<Arc<Self>> {
-        let book = Arc::new(Book::load(row.id, store.clone()).await?);
+        let book = Arc::new(Book::load(row.id, keys.id(), store.clone()).await?);
         let endpoint = match endpoint {
             Some(endpoint) => endpoint,
             None => bind(&keys, listen, row.port)?,
@@ -182,6 +182,12 @@ impl Node {
         })
     }
 
+    /// The time that rights are judged by: the clock's, but never before the newest stamp, so that a clock
+    /// set back revives nothing.
+    pub fn now(&self) -> u64 {
+        clock::now_ms().max(self.ledger().time())
+    }
+
     /// Whether this node is still a member.
     pub fn is_member(&self) -> bool {
         self.ledger().state().nodes().contains_key(&self.id())
@@ -206,7 +212,7 @@ impl Node {
         let resources = state
             .resources()
             .iter()
-            .filter(|(name, resource)| resource.node == self.id() || state.may_open(self.id(), name));
+            .filter(|(name, resource)| resource.node == self.id() || state.may_see(self.id(), name));
         Network {
             version: VERSION,
             name: self.name.clone(),

@@ -12,7 +12,7 @@ use coco_tunnel::forward::{self, Broken, Counted};
 use coco_tunnel::frame;
 use coco_tunnel::session::{Ended, Session};
 use coconet::id::NodeId;
-use coconet::ledger::Standing;
+use coconet::ledger::{Access, Standing};
 use coconet::name::Name;
 use coconet::wire::code::{Close, Reset};
 use coconet::wire::node::{Reply, Request};
@@ -20,6 +20,9 @@ use tokio::task::JoinSet;
 
 use super::Node;
 use crate::tunnel::Exposure;
+
+/// Longest time between two looks at the clock while a stream is open whose right ends by it.
+const CLOCK_CHECK: Duration = Duration::from_millis(500);
 
 /// Longest wait for the request at the beginning of a stream.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -70,8 +73,7 @@ impl Node {
     }
 
     async fn open(self: &Arc<Self>, peer: NodeId, resource: &Name, probe: bool, mut channel: Channel) {
-        let exposure = self.permitted(peer, resource);
-        let Some(exposure) = exposure else {
+        let Some((exposure, _)) = self.permitted(peer, resource) else {
             self.events.send(Some(&self.name), "refused", format!("{resource} to {peer}: not permitted"));
             reply(&mut channel, Reply::refused(Reset::NotPermitted, "not permitted")).await;
             return;
@@ -103,20 +105,31 @@ impl Node {
         tracing::debug!(network = %self.name, %resource, ?ended, "stream ended");
     }
 
-    /// The exposure of `resource`, when the ledger says that it is ours and that `peer` may open it.
-    fn permitted(&self, peer: NodeId, resource: &Name) -> Option<Arc<Exposure>> {
+    /// The exposure of `resource`, when the ledger says that it is ours and that `peer` may use it now,
+    /// and until when it may.
+    fn permitted(&self, peer: NodeId, resource: &Name) -> Option<(Arc<Exposure>, Option<u64>)> {
         let ledger = self.ledger();
         let ours = ledger.state().resources().get(resource).is_some_and(|known| known.node == self.id());
-        let exposure = self.exposures.get(resource);
-        exposure.filter(|_| ours && ledger.state().may_open(peer, resource))
+        let access = ledger.state().access(peer, resource, self.now());
+        match (self.exposures.get(resource), access) {
+            (Some(exposure), Access::Until(end)) if ours => Some((exposure, end)),
+            (Some(_), Access::Until(_) | Access::Denied) | (None, _) => None,
+        }
     }
 
     /// Resolves when `peer` may no longer use `resource`.
     async fn right_ends(&self, peer: NodeId, resource: &Name) -> Reset {
         let mut ledger = self.book.watch();
-        while self.permitted(peer, resource).is_some() {
-            if ledger.changed().await.is_err() {
-                return Reset::GoingAway;
+        while let Some((_, end)) = self.permitted(peer, resource) {
+            // The wall clock may be set meanwhile: look at it again now and then.
+            let left = end.map_or(CLOCK_CHECK, |end| Duration::from_millis(end.saturating_sub(self.now())));
+            tokio::select! {
+                changed = ledger.changed() => {
+                    if changed.is_err() {
+                        return Reset::GoingAway;
+                    }
+                }
+                () = tokio::time::sleep(left.min(CLOCK_CHECK)) => {}
             }
         }
         Reset::Revoked

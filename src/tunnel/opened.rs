@@ -17,6 +17,7 @@ use coconet::control::{Direction, ErrorKind, Tunnel, TunnelState};
 use coconet::id::NodeId;
 use coconet::name::Name;
 use coconet::resource::{Kind, PATH};
+use coconet::role::Action;
 use coconet::target::local_url;
 use coconet::wire::code::Reset;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -186,14 +187,17 @@ impl Opened {
     fn exporter(&self) -> Result<NodeId> {
         self.node.require_member()?;
         let ledger = self.node.ledger();
-        let known = ledger.state().resources().get(&self.resource);
-        known
-            .filter(|_| ledger.state().may_open(self.node.id(), &self.resource))
-            .map(|known| known.node)
-            .ok_or_else(|| {
+        let state = ledger.state();
+        let known = state.resources().get(&self.resource);
+        let known = known.filter(|_| state.may_see(self.node.id(), &self.resource));
+        known.map(|known| known.node).ok_or_else(|| {
+            if state.authority(self.node.id()).is_some_and(|role| role.may(Action::UseAll)) {
                 Fault::not_found(format!("no resource {} in {}", self.resource, self.node.name()))
                     .hint(format!("cococtl network show {}", self.node.name()))
-            })
+            } else {
+                Fault::not_opened(self.resource.as_str(), Reset::NotPermitted, "")
+            }
+        })
     }
 
     fn tell(&self) {

@@ -30,8 +30,13 @@ pub trait LedgerCopy: Sync {
     fn standing(&self, key: &StaticKey) -> Standing;
     /// The hash of entry `seq`, if this copy has it.
     fn hash_at(&self, seq: u64) -> impl Future<Output = Option<Hash>> + Send;
-    /// The canonical bytes of entries from `seq` on, at most `count`.
-    fn entries(&self, seq: u64, count: u64) -> impl Future<Output = Vec<Vec<u8>>> + Send;
+    /// The canonical bytes of entries from `seq` on, at most `count`, as the member `reader` may see them.
+    fn entries(&self, reader: NodeId, seq: u64, count: u64) -> impl Future<Output = Vec<Vec<u8>>> + Send;
+    /// What `reader` may see of the whole: [`coconet::ledger::view::digest`]; `None` when it sees all, or
+    /// when this copy is itself not whole.
+    fn view_of(&self, reader: NodeId) -> impl Future<Output = Option<Hash>> + Send;
+    /// A member with a whole copy says what this node should see of it. False when it sees something else.
+    fn compare_view(&self, view: Hash) -> impl Future<Output = bool> + Send;
     /// Verify and take an entry that a peer sent; the error is what to close its session with.
     fn take(&self, entry: Vec<u8>) -> impl Future<Output = Result<(), Close>> + Send;
 }
@@ -102,18 +107,35 @@ async fn exchange(
     if theirs.seq <= ours.seq && ledger.hash_at(theirs.seq).await != Some(theirs.head) {
         return Err(NotAdmitted(Close::LedgerFork));
     }
-    for entry in missing(&ours, &theirs, ledger).await {
-        frame::write(tx, &Greeting::Entry(entry)).await.map_err(protocol)?;
+    if let Standing::Member(reader) = ledger.standing(&session.peer()) {
+        for entry in missing(&ours, &theirs, ledger, reader).await {
+            frame::write(tx, &Greeting::Entry(entry)).await.map_err(protocol)?;
+        }
+        if let Some(view) = ledger.view_of(reader).await.filter(|_| theirs.seq <= ours.seq) {
+            frame::write(tx, &Greeting::View(view)).await.map_err(protocol)?;
+        }
     }
     frame::write(tx, &Greeting::Done).await.map_err(protocol)?;
     tx.finish();
     let mut taken = 0;
-    while let Greeting::Entry(entry) = frame::read(rx).await.map_err(protocol)? {
-        taken += 1;
-        if taken > GREETING_ENTRIES_MAX || theirs.seq <= ours.seq {
-            return Err(NotAdmitted(Close::Protocol));
+    loop {
+        match frame::read(rx).await.map_err(protocol)? {
+            Greeting::Entry(entry) => {
+                taken += 1;
+                if taken > GREETING_ENTRIES_MAX || theirs.seq <= ours.seq {
+                    return Err(NotAdmitted(Close::Protocol));
+                }
+                ledger.take(entry).await.map_err(NotAdmitted)?;
+            }
+            // Only of the very entries that are here now: what came meanwhile changes the view.
+            Greeting::View(view) if ledger.hello().head == theirs.head => {
+                if !ledger.compare_view(view).await {
+                    tracing::warn!("a member says that this node should see something else of the ledger");
+                }
+            }
+            Greeting::View(_) => {}
+            Greeting::Done => break,
         }
-        ledger.take(entry).await.map_err(NotAdmitted)?;
     }
     match ledger.standing(&session.peer()) {
         Standing::Member(node) => Ok(node),
@@ -122,13 +144,12 @@ async fn exchange(
     }
 }
 
-async fn missing(ours: &Hello, theirs: &Hello, ledger: &impl LedgerCopy) -> Vec<Vec<u8>> {
+async fn missing(ours: &Hello, theirs: &Hello, ledger: &impl LedgerCopy, reader: NodeId) -> Vec<Vec<u8>> {
     let behind = ours.seq.saturating_sub(theirs.seq);
     if behind == 0 {
-        Vec::new()
-    } else {
-        ledger.entries(theirs.seq + 1, behind.min(GREETING_ENTRIES_MAX)).await
+        return Vec::new();
     }
+    ledger.entries(reader, theirs.seq + 1, behind.min(GREETING_ENTRIES_MAX)).await
 }
 
 fn protocol(error: FrameError) -> NotAdmitted {

@@ -167,6 +167,7 @@ pub(super) fn node_kind(kind: NodeKind) -> &'static str {
     match kind {
         NodeKind::Device => "device",
         NodeKind::App => "app",
+        NodeKind::Recovery => "recovery key",
     }
 }
 

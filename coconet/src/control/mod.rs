@@ -40,10 +40,10 @@ mod tunnel;
 
 use serde::{Deserialize, Serialize};
 
+pub use error::{ErrorKind, Failure, FailureBody};
 pub use ledger::{
     Audit, Change, GrantLine, Grants, InviteLine, Invites, Log, LogLine, Proof, Recover, RecoveryKey,
 };
-pub use error::{ErrorKind, Failure, FailureBody};
 pub use network::{
     CreateInvite, CreateNetwork, InvitePurpose, Invited, JoinNetwork, LedgerStatus, ManagerLink,
     ManagerStatus, Member, MemberNode, Members, Network, Networks, Peer, PeerLink, ResourceLine, SelfNode,

@@ -129,6 +129,14 @@ impl Ledger {
         }
     }
 
+    /// The same as a guest reads it; see [`Ledger::append_viewed`].
+    pub fn follow_viewed(ledger: Option<Self>, entry: &Entry) -> Result<Self, Reject> {
+        match ledger {
+            None => Self::begin(entry),
+            Some(mut ledger) => ledger.append_viewed(entry).map(|()| ledger),
+        }
+    }
+
     /// `op` by `keys` on top of the head.
     pub fn draft(&self, keys: &NodeKeys, op: &Op) -> Draft {
         Draft::new(keys, self.state.network(), self.head, op)

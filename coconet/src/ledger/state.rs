@@ -311,6 +311,22 @@ impl State {
         }
     }
 
+    /// Whether `viewer` may know that `node` exists: guests see owners, admins, devices and themselves.
+    pub fn may_know(&self, viewer: NodeId, node: NodeId) -> bool {
+        let (Some(viewer), Some(known)) = (self.nodes.get(&viewer), self.nodes.get(&node)) else {
+            return false;
+        };
+        let guest = |user: &Name| self.users.get(user).is_none_or(|user| user.role == Role::Guest);
+        !guest(&viewer.user) || viewer.user == known.user || !guest(&known.user)
+    }
+
+    /// The person `node` reads the ledger as: a guest, who sees only a part of it, or nobody in particular,
+    /// who sees all.
+    pub fn guest(&self, node: NodeId) -> Option<&Name> {
+        let user = &self.nodes.get(&node)?.user;
+        self.users.get(user).filter(|user| user.role == Role::Guest).map(|_| user)
+    }
+
     /// Whether `node` may use `resource` at some time, in or out of its hours.
     pub fn may_see(&self, node: NodeId, resource: &Name) -> bool {
         let granted = || self.nodes.get(&node).and_then(|node| self.grants.get(&node.user)?.get(resource));

@@ -179,7 +179,7 @@ pub(crate) fn answered() -> impl Strategy<Value = manager::Response> {
     use manager::Response;
     let head = || (any::<u64>(), bytes32().prop_map(Hash));
     prop_oneof![
-        head().prop_map(|(seq, head)| Response::Head { seq, head }),
+        head().prop_map(|(seq, head)| Response::Head { seq, head, view: None }),
         entry().prop_map(|entry| Response::Stamped(Box::new(entry))),
         head().prop_map(|(seq, head)| Response::Conflict { seq, head }),
         entry().prop_map(|entry| Response::Entry(entry.to_bytes())),

@@ -250,7 +250,7 @@ impl Node {
     /// Take the whole ledger anew, verified; and its bytes.
     pub(crate) async fn fetches(&mut self, network: NetworkId) -> Vec<Vec<u8>> {
         let mut answers = self.asks_all(&Request::Fetch { network, from: 0 }).await;
-        let Some(Response::Head { seq, head }) = answers.pop() else { panic!("no head at the end") };
+        let Some(Response::Head { seq, head, .. }) = answers.pop() else { panic!("no head at the end") };
         let entries: Vec<Vec<u8>> = answers
             .into_iter()
             .map(|answer| match answer {

@@ -1,5 +1,7 @@
 //! The daemon: its networks, its tunnels, and what one can ask of them.
 
+mod ledger;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,6 +11,7 @@ use coconet::control::{
     CreateInvite, CreateNetwork, Done, Expose, InvitePurpose, Invited, JoinNetwork, Members, Network,
     Networks, OPEN_TIMEOUT_S, Open, Ping, Pong, Status, Tunnel, Tunnels, VERSION,
 };
+use coconet::id::NetworkId;
 use coconet::invite::Invitation;
 use coconet::key::InviteSecret;
 use coconet::ledger::{Invite, Op, Publish, Purpose, RemoveNode, Violation, Withdraw};
@@ -147,14 +150,7 @@ impl Daemon {
                 .because(&error)
                 .hint("an invite begins with coco1; copy the whole line")
         })?;
-        if let Some(node) = self.nodes().into_iter().find(|node| node.network() == invitation.network) {
-            if node.is_member() {
-                return Err(Fault::failed(format!("this daemon has already joined {}", node.name()))
-                    .hint("another app on this machine needs its own daemon: cocod --app NAME"));
-            }
-            // A removed node's keys never come back: make way for the new ones.
-            self.forget(&node).await?;
-        }
+        self.make_way(invitation.network).await?;
         let insist = request.node_name.is_some();
         let name = request.node_name.unwrap_or_else(|| self.own_name());
         let founded = found::join(&invitation, &name, insist, &self.config.node.listen).await?;
@@ -365,6 +361,23 @@ impl Daemon {
         pong.unwrap_or_else(|_| {
             Err(Fault::timed_out(format!("{} did not answer in time", coconet::name::shown(&request.node))))
         })
+    }
+
+    /// An error when `network` was joined already; a node that was removed from it makes way, because its
+    /// keys never come back.
+    async fn make_way(&self, network: NetworkId) -> Result<()> {
+        let Some(node) = self.nodes().into_iter().find(|node| node.network() == network) else {
+            return Ok(());
+        };
+        if node.is_member() {
+            return Err(Fault::failed(format!("this daemon has already joined {}", node.name()))
+                .hint("another app on this machine needs its own daemon: cocod --app NAME"));
+        }
+        self.forget(&node).await
+    }
+
+    fn listen(&self) -> &[SocketAddr] {
+        &self.config.node.listen
     }
 
     async fn settle(&self, founded: Founded) -> Result<Network> {
