@@ -51,15 +51,16 @@ layering: ## imports run one way
 	tests/layering.sh
 
 # The binaries are built with the tests, by the same features, so that nothing is compiled twice;
-# the end-to-end tests start them from target/debug.
+# the end-to-end tests start them from target/debug. The bench has nothing to test, and would have noq built
+# with TLS for all.
 test: setup fmt scripts layering clippy docs ## everything: the above, unit, property and end-to-end tests
-	cargo build --workspace --bins --tests
-	$(if $(TEST_THREADS),RUST_TEST_THREADS=$(TEST_THREADS)) cargo test --workspace --no-fail-fast $(ARGS)
+	cargo build --workspace --exclude coco-bench --bins --tests
+	$(if $(TEST_THREADS),RUST_TEST_THREADS=$(TEST_THREADS)) cargo test --workspace --exclude coco-bench --no-fail-fast $(ARGS)
 
-bench: ## through the tunnel and raw, side by side, as ratios
+bench: ## through the tunnel and raw, side by side, as ratios; ARGS='raw coco --rounds 1' for less
 	@tests/setup.sh bench
 	cargo build --release --workspace --bins
-	cargo bench --workspace --bench '*' -- $(ARGS)
+	cargo bench -p coco-bench -- $(ARGS)
 
 fuzz: ## every fuzz target for TIME=60 seconds; ARGS=NAME for one
 	@TIME=$(TIME) tests/fuzz.sh $(ARGS)

@@ -27,14 +27,14 @@ pub fn handshake(data: &[u8]) -> bool {
     let hello = client.says().concat();
     match what % 4 {
         // A stranger dials, and does not know the key.
-        0 => server.is_told_nonsense(rest),
+        0 => server.hears_nonsense(rest),
         // A stranger answers.
-        1 => client.is_told_nonsense(rest),
+        1 => client.hears_nonsense(rest),
         // A stranger has recorded a hello and sends it again.
         2 => {
             assert_eq!(server.hears(&hello), Ok(()));
             assert!(!server.says().is_empty());
-            server.is_told_nonsense(rest);
+            server.hears_nonsense(rest);
         }
         _ => return between(client, server, hello, rest),
     }
@@ -61,7 +61,7 @@ fn between(mut client: Side, mut server: Side, hello: Vec<u8>, script: &[u8]) ->
             if from_client { (&mut client, &mut server) } else { (&mut server, &mut client) };
         for part in arriving.chunks(usize::from(*piece) + 1) {
             if hearer.hears(part).is_err() {
-                hearer.is_silent();
+                hearer.stays_silent();
                 // Only the client's last message may be lost on the server without the client's knowing.
                 assert!(changed && (from_client || speaker.established().is_none()));
                 return false;
@@ -136,11 +136,11 @@ impl Side {
     }
 
     /// Pieces as long as the first byte says; whatever they are, they make no session.
-    fn is_told_nonsense(mut self, bytes: &[u8]) {
+    fn hears_nonsense(mut self, bytes: &[u8]) {
         let (piece, bytes) = bytes.split_first().unwrap_or((&0, &[]));
         for part in bytes.chunks(usize::from(*piece) + 1) {
             if self.hears(part).is_err() {
-                self.is_silent();
+                self.stays_silent();
                 return;
             }
             // Nothing is verified, so nothing may be answered.
@@ -149,7 +149,7 @@ impl Side {
     }
 
     /// After an error nothing is heard and nothing is said.
-    fn is_silent(&mut self) {
+    fn stays_silent(&mut self) {
         assert!(self.says().is_empty());
         assert_eq!(self.hears(&[0]), Err(HandshakeError::Unexpected));
         assert!(self.established().is_none());

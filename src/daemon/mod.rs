@@ -279,6 +279,7 @@ impl Daemon {
             resource: request.resource.clone(),
             listener,
             max_clients: self.config.tunnel.max_clients,
+            restored: false,
         };
         // Asked before it is remembered: what never worked is not kept, nor what nobody waits for.
         let trial = Trial(Some(Opened::start(Arc::clone(&node), options, self.events.clone())?));
@@ -424,7 +425,7 @@ impl Daemon {
         let address = listen.parse().map_err(|_| Fault::failed("a damaged listen address in the state"))?;
         let listener = bind_listener(Some(address))?;
         let max_clients = self.config.tunnel.max_clients;
-        let options = OpenedOptions { id, resource, listener, max_clients };
+        let options = OpenedOptions { id, resource, listener, max_clients, restored: true };
         lock(&self.tunnels).insert(id, Opened::start(node, options, self.events.clone())?);
         Ok(())
     }

@@ -14,12 +14,12 @@ use coco_tunnel::endpoint::{Endpoint, MANAGER_KEEP_ALIVE};
 use coco_tunnel::forward::CONNECT_TIMEOUT;
 use coco_tunnel::frame;
 use coco_tunnel::session::{Ended, Session};
-use coconet::control::{ManagerLink as LinkState, ManagerStatus};
+use coconet::control::{ErrorKind, ManagerLink as LinkState, ManagerStatus};
 use coconet::id::{Hash, NetworkId, NodeId};
 use coconet::manager_addr::ManagerAddr;
 use coconet::name::Name;
 use coconet::wire::code::Close;
-use coconet::wire::manager::{Request, Response};
+use coconet::wire::manager::{Request, Response, failed};
 use tokio::sync::watch;
 
 use super::book::{Book, Doubt, TakeError};
@@ -39,6 +39,9 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Longest wait for one answer.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest wait for the lights in a list of members, which is true without them.
+pub const PRESENCE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Entries verified and written together while catching up.
 const FETCH_BATCH: usize = 256;
@@ -62,6 +65,8 @@ struct State {
     reason: Option<String>,
     /// Whether the manager is on this machine, and peers on loopback therefore plausible.
     local: bool,
+    /// Whether the manager has said that this node was removed, and not taken it back since.
+    revoked: bool,
 }
 
 impl ManagerLink {
@@ -73,6 +78,7 @@ impl ManagerLink {
             session: None,
             reason: None,
             local: false,
+            revoked: false,
         };
         Self { network, name, endpoint, book, events, state: watch::Sender::new(state) }
     }
@@ -94,7 +100,9 @@ impl ManagerLink {
             tracing::debug!(network = %self.name, reason, "manager not reachable");
             self.set(LinkState::Offline, None, Some(reason));
             tokio::time::sleep(pause).await;
-            if lost.elapsed() > EAGER {
+            if self.says_revoked() {
+                pause = BACKOFF_MAX;
+            } else if lost.elapsed() > EAGER {
                 pause = (pause * 2).min(BACKOFF_MAX);
             }
         }
@@ -120,6 +128,12 @@ impl ManagerLink {
         self.state.borrow().local
     }
 
+    /// Whether the manager says that this node was removed. Its word: the entry that proves it is not
+    /// here, so commands believe it and tunnels do not.
+    pub fn says_revoked(&self) -> bool {
+        self.state.borrow().revoked
+    }
+
     /// Resolves at once when the link is up, and otherwise when it comes up.
     pub async fn online(&self) -> Result<Session> {
         let mut watch = self.state.subscribe();
@@ -130,23 +144,20 @@ impl ManagerLink {
 
     /// Ask, and await the one answer.
     pub async fn ask(&self, request: &Request) -> Result<Response> {
-        let session = match tokio::time::timeout(PATIENCE, self.online()).await {
-            Ok(session) => session?,
-            Err(_) => return Err(self.unreachable()),
-        };
+        let session = self.ready().await?;
         match ask(&session, request).await {
-            Err(fault) if fault.kind() == coconet::control::ErrorKind::TimedOut => Err(self.unreachable()),
+            Err(fault) if fault.kind() == ErrorKind::TimedOut => {
+                // Dead without knowing it: only a new one can tell when the manager is back.
+                session.close(Close::Done);
+                Err(self.unreachable())
+            }
             other => other,
         }
     }
 
     /// Fetch what is missing and verify it.
     pub async fn catch_up(&self) -> Result<()> {
-        let session = match tokio::time::timeout(PATIENCE, self.online()).await {
-            Ok(session) => session?,
-            Err(_) => return Err(self.unreachable()),
-        };
-        self.fetch(&session).await
+        self.fetch(&self.ready().await?).await
     }
 
     /// Where a node is, as far as the manager knows.
@@ -157,12 +168,14 @@ impl ManagerLink {
         }
     }
 
-    /// Nodes and when the manager last saw them; zero for now.
+    /// Nodes and when the manager last saw them; zero for now. Does not wait for a manager that is away.
     pub async fn presence(&self) -> Result<Vec<(NodeId, u64)>> {
-        let session = match tokio::time::timeout(PATIENCE, self.online()).await {
-            Ok(session) => session?,
-            Err(_) => return Err(self.unreachable()),
-        };
+        let asked = tokio::time::timeout(PRESENCE_TIMEOUT, self.ask_presence()).await;
+        asked.unwrap_or_else(|_| Err(self.unreachable()))
+    }
+
+    async fn ask_presence(&self) -> Result<Vec<(NodeId, u64)>> {
+        let session = self.state.borrow().session.clone().ok_or_else(|| self.unreachable())?;
         let mut channel = open(&session, &Request::Presence { network: self.network }).await?;
         let mut seen = Vec::new();
         loop {
@@ -174,18 +187,36 @@ impl ManagerLink {
         }
     }
 
+    /// A session to ask on: the one there is, or one that is just coming back.
+    async fn ready(&self) -> Result<Session> {
+        match tokio::time::timeout(PATIENCE, self.online()).await {
+            Ok(session) => session,
+            Err(_) => Err(self.unreachable()),
+        }
+    }
+
     async fn serve(&self) -> Result<()> {
         let managers = self.book.ledger().state().managers().to_vec();
         let (session, local) = dial(&self.endpoint, &managers).await?;
         self.state.send_modify(|state| state.local = local);
+        let served = self.register(&session).await;
+        // What was under way when the manager closed the session only knows that it broke.
+        match session.end() {
+            Some(Ended::Closed(Close::Revoked)) => Err(self.revoked()),
+            _ => served,
+        }
+    }
+
+    async fn register(&self, session: &Session) -> Result<()> {
         let candidates = candidates::own(&self.endpoint);
         let register = Request::Register { network: self.network, candidates };
-        let mut channel = open(&session, &register).await?;
-        let (seq, head) = match answer(&mut channel).await? {
+        let mut channel = open(session, &register).await?;
+        let (seq, head) = match reply(&mut channel).await? {
             Response::Registered { seq, head, .. } => (seq, head),
+            Response::Failed { code, .. } if code == failed::REVOKED => return Err(self.revoked()),
             other => return Err(unexpected(other)),
         };
-        self.follow(&session, seq, head).await?;
+        self.follow(session, seq, head).await?;
         self.set(LinkState::Online, Some(session.clone()), None);
         self.events.send(Some(&self.name), "manager-online", "registered with the manager");
         let mut doubts = self.book.doubts();
@@ -195,11 +226,11 @@ impl ManagerLink {
             let read = loop {
                 tokio::select! {
                     read = &mut read => break read,
-                    () = doubted(&mut doubts) => self.dispel(&session).await?,
+                    () = doubted(&mut doubts) => self.dispel(session).await?,
                 }
             };
             match read {
-                Ok(Response::Head { seq, head, .. }) => self.follow(&session, seq, head).await?,
+                Ok(Response::Head { seq, head, .. }) => self.follow(session, seq, head).await?,
                 Ok(Response::Failed { code, message }) => {
                     return Err(Fault::refused_by_manager(&code, &message));
                 }
@@ -317,11 +348,17 @@ impl ManagerLink {
             }
             state.link = link;
             state.session = session;
+            state.revoked &= link != LinkState::Online;
             // A reason stays while the next try runs, so that a look at the status says why.
             if reason.is_some() || link == LinkState::Online {
                 state.reason = reason;
             }
         });
+    }
+
+    fn revoked(&self) -> Fault {
+        self.state.send_modify(|state| state.revoked = true);
+        Fault::closed_by_peer(Close::Revoked)
     }
 
     fn unreachable(&self) -> Fault {
@@ -385,9 +422,15 @@ pub async fn open(session: &Session, request: &Request) -> Result<coco_tunnel::c
 
 /// The next answer; one that says "failed" is an error.
 pub async fn answer(channel: &mut coco_tunnel::channel::Channel) -> Result<Response> {
-    let answered = tokio::time::timeout(ANSWER_TIMEOUT, frame::read(&mut channel.rx)).await;
-    match answered {
-        Ok(Ok(Response::Failed { code, message })) => Err(Fault::refused_by_manager(&code, &message)),
+    match reply(channel).await? {
+        Response::Failed { code, message } => Err(Fault::refused_by_manager(&code, &message)),
+        response => Ok(response),
+    }
+}
+
+/// The next answer, whatever it says.
+async fn reply(channel: &mut coco_tunnel::channel::Channel) -> Result<Response> {
+    match tokio::time::timeout(ANSWER_TIMEOUT, frame::read(&mut channel.rx)).await {
         Ok(Ok(response)) => Ok(response),
         Ok(Err(error)) => Err(Fault::timed_out("the manager broke off").because(&error)),
         Err(_) => Err(Fault::timed_out("the manager does not answer")),

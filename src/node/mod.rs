@@ -149,6 +149,7 @@ impl Node {
     /// Add an entry: draft it on the head, have it stamped, verify it back. Somebody else's entry in
     /// between only means another try.
     pub async fn append(&self, op: &Op) -> Result<()> {
+        self.require_member()?;
         for _ in 0..APPEND_TRIES {
             let ledger = self.ledger();
             let draft = ledger.draft(&self.keys, op);
@@ -188,19 +189,29 @@ impl Node {
         clock::now_ms().max(self.ledger().time())
     }
 
-    /// Whether this node is still a member.
+    /// Whether this node is a member, by its own ledger copy and as far as it was told.
     pub fn is_member(&self) -> bool {
+        self.is_in_ledger() && !self.manager.says_revoked()
+    }
+
+    fn is_in_ledger(&self) -> bool {
         self.ledger().state().nodes().contains_key(&self.id())
     }
 
     /// An error once this node was removed.
     pub fn require_member(&self) -> Result<()> {
-        if self.is_member() {
-            return Ok(());
-        }
+        if self.is_member() { Ok(()) } else { Err(self.removed()) }
+    }
+
+    /// An error once this node's own ledger copy says that it was removed.
+    pub fn require_in_ledger(&self) -> Result<()> {
+        if self.is_in_ledger() { Ok(()) } else { Err(self.removed()) }
+    }
+
+    fn removed(&self) -> Fault {
         let message = format!("this node was removed from {}", self.name);
-        Err(Fault::new(coconet::control::ErrorKind::NotAMember, message)
-            .hint(format!("cococtl network leave {}", self.name)))
+        Fault::new(coconet::control::ErrorKind::NotAMember, message)
+            .hint(format!("cococtl network leave {}", self.name))
     }
 
     /// What the status says of this network.
@@ -224,7 +235,7 @@ impl Node {
                 role: state.users().get(&user).map_or(Role::Guest, |user| user.role),
                 user,
                 kind: own.map_or(NodeKind::App, |node| node.kind),
-                member: own.is_some(),
+                member: self.is_member(),
                 listen: self.endpoint.addresses().iter().map(ToString::to_string).collect(),
             },
             manager: self.manager.status(),

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,9 +18,10 @@ use coco_tunnel::forward::{Broken, opened};
 use coco_tunnel::session::{Ended, Session};
 use coco_tunnel::{frame, greeting};
 use coconet::control::{Peer, PeerLink, Pong, VERSION};
-use coconet::id::NodeId;
+use coconet::id::{NodeId, StaticKey};
 use coconet::name::Name;
 use coconet::wire::node::Request;
+use futures_util::future::{Either, select};
 
 use super::{Node, node_name};
 use crate::fault::{Fault, Result};
@@ -152,14 +154,13 @@ impl Node {
     }
 
     async fn dial(self: &Arc<Self>, peer: NodeId) -> Result<Session> {
-        self.require_member()?;
+        self.require_in_ledger()?;
         let ledger = self.ledger();
         let name = node_name(&ledger, peer);
         let node = ledger.state().nodes().get(&peer);
         let key =
             node.ok_or_else(|| Fault::not_found(format!("no node {name} in {}", self.name)))?.record.talk;
-        let addresses = self.addresses(peer).await;
-        let session = self.endpoint.dial(key, &addresses, KEEP_ALIVE).await.map_err(|error| match error {
+        let session = self.reach(peer, key).await.map_err(|error| match error {
             DialError::Ended(Ended::Closed(code)) => Fault::closed_by_peer(code),
             error => Fault::timed_out(format!("{name} is offline or cannot be reached"))
                 .because(&error)
@@ -180,13 +181,35 @@ impl Node {
         Ok(session)
     }
 
-    /// Every address `peer` may have: the manager's word, and where it was last reached.
-    async fn addresses(&self, peer: NodeId) -> Vec<SocketAddr> {
-        let located = self.manager.locate(peer).await.unwrap_or_default();
+    /// Dial `peer` where it was last reached and where the manager says it is, whichever answers first:
+    /// neither waits for the other, so that an absent manager keeps nobody from a known peer.
+    async fn reach(&self, peer: NodeId, key: StaticKey) -> std::result::Result<Session, DialError> {
+        let remembered = self.remembered(peer).await;
+        let there = pin!(self.endpoint.dial(key, &remembered, KEEP_ALIVE));
+        let located = pin!(async {
+            let mut addresses = self.located(peer).await;
+            addresses.retain(|address| !remembered.contains(address));
+            self.endpoint.dial(key, &addresses, KEEP_ALIVE).await
+        });
+        match select(there, located).await {
+            Either::Left((Ok(session), _)) | Either::Right((Ok(session), _)) => Ok(session),
+            Either::Left((Err(error), located)) => located.await.map_err(|other| telling(error, other)),
+            Either::Right((Err(error), there)) => there.await.map_err(|other| telling(error, other)),
+        }
+    }
+
+    /// Where `peer` was last reached. A session has proved that it is there, so loopback is as good as
+    /// any address.
+    async fn remembered(&self, peer: NodeId) -> Vec<SocketAddr> {
         let remembered = self.store.remembered_peers(self.network).await.unwrap_or_default();
         let remembered = remembered.into_iter().filter(|(node, _)| *node == peer);
-        let remembered = remembered.filter_map(|(_, address)| address.parse().ok());
-        let mut addresses = dialable(located.into_iter().chain(remembered), self.manager.is_local());
+        dialable(remembered.filter_map(|(_, address)| address.parse().ok()), true)
+    }
+
+    /// Where the manager says that `peer` is.
+    async fn located(&self, peer: NodeId) -> Vec<SocketAddr> {
+        let located = self.manager.locate(peer).await.unwrap_or_default();
+        let mut addresses = dialable(located, self.manager.is_local());
         // A neighbour on this machine needs no detour over an interface that may go away.
         if addresses.iter().any(|address| address.ip().is_loopback()) {
             addresses.retain(|address| address.ip().is_loopback());
@@ -295,6 +318,14 @@ async fn ping(session: &Session) -> Result<()> {
         Some(ended) => ended_fault(&ended),
         None => Fault::timed_out("the other node broke off").because(&error),
     })
+}
+
+/// Of two failures, the one that says more.
+fn telling(one: DialError, other: DialError) -> DialError {
+    match (&one, &other) {
+        (DialError::NoAddress, _) | (_, DialError::Ended(_)) => other,
+        (DialError::NoAnswer { .. } | DialError::Ended(_), _) => one,
+    }
 }
 
 fn ended_fault(ended: &Ended) -> Fault {

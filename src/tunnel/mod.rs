@@ -31,8 +31,17 @@ struct Told {
 }
 
 impl Health {
+    /// Of a new tunnel.
     fn new(state: TunnelState) -> Self {
-        let worked = state == TunnelState::Open;
+        Self::with(state, state == TunnelState::Open)
+    }
+
+    /// Of a tunnel that comes back after a restart of this daemon.
+    fn restored() -> Self {
+        Self::with(TunnelState::Opening, true)
+    }
+
+    fn with(state: TunnelState, worked: bool) -> Self {
         Self(Mutex::new(Told { state, reason: None, since_ms: clock::now_ms(), worked }))
     }
 

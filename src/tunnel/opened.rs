@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use coco_tunnel::forward::{self, Broken, Counted, Local, Meter};
-use coco_tunnel::session::Session;
+use coco_tunnel::session::{Ended, Session};
 use coconet::control::{Direction, ErrorKind, Tunnel, TunnelState};
 use coconet::id::NodeId;
 use coconet::name::Name;
@@ -53,6 +53,8 @@ pub struct OpenedOptions {
     pub listener: TcpListener,
     /// Local connections at a time.
     pub max_clients: u32,
+    /// Whether it was open before this daemon started.
+    pub restored: bool,
 }
 
 /// One opened tunnel.
@@ -73,7 +75,7 @@ pub struct Opened {
 impl Opened {
     /// Begin to serve the listener.
     pub fn start(node: Arc<Node>, options: OpenedOptions, events: Events) -> Result<Arc<Self>> {
-        let OpenedOptions { id, resource, listener, max_clients } = options;
+        let OpenedOptions { id, resource, listener, max_clients, restored } = options;
         let listen =
             listener.local_addr().map_err(|error| Fault::failed("the listener is gone").because(&error))?;
         let opened = Arc::new(Self {
@@ -83,7 +85,7 @@ impl Opened {
             listen,
             places: Arc::new(Semaphore::new(max_clients as usize)),
             meter: Meter::default(),
-            health: Health::new(TunnelState::Opening),
+            health: if restored { Health::restored() } else { Health::new(TunnelState::Opening) },
             kick: Notify::new(),
             closed: watch::Sender::new(false),
             events,
@@ -185,7 +187,7 @@ impl Opened {
 
     /// The node that offers the resource. What is absent and what is not granted look alike.
     fn exporter(&self) -> Result<NodeId> {
-        self.node.require_member()?;
+        self.node.require_in_ledger()?;
         let ledger = self.node.ledger();
         let state = ledger.state();
         let known = state.resources().get(&self.resource);
@@ -198,6 +200,12 @@ impl Opened {
                 Fault::not_opened(self.resource.as_str(), Reset::NotPermitted, "")
             }
         })
+    }
+
+    fn lost(&self, ended: &Ended) {
+        if self.health.fails(TunnelState::Opening, format!("lost the other node: {ended}")) {
+            self.tell();
+        }
     }
 
     fn tell(&self) {
@@ -217,10 +225,18 @@ impl Opened {
                 match self.try_now().await {
                     Ok(session) => {
                         pause = RETRY_FIRST;
+                        let kicked = async {
+                            self.kick.notified().await;
+                            tokio::time::sleep(RETRY_FIRST).await;
+                        };
                         tokio::select! {
                             _ = session.closed() => {}
-                            () = self.kick.notified() => tokio::time::sleep(RETRY_FIRST).await,
+                            () = kicked => {}
                             _ = ledger.changed() => {}
+                        }
+                        // A connection that broke with the session may have been quicker to say so.
+                        if let Some(ended) = session.end() {
+                            self.lost(&ended);
                         }
                     }
                     Err(_) => {

@@ -10,7 +10,7 @@ use crate::support::net::{HOME, Net};
 use crate::support::process::run_well;
 use crate::support::programs::{command, theirs};
 use crate::support::targets::{Nginx, echo, serve, size};
-use crate::support::wait::{PATIENCE, is, until};
+use crate::support::wait::{PATIENCE, is, until, until_since};
 
 /// A node's streams are cut so long after its removal at most.
 const CUT_WITHIN: Duration = Duration::from_secs(5);
@@ -35,12 +35,16 @@ fn a_removed_node_is_cut_off_and_may_be_invited_again() {
 
     let left = CUT_WITHIN.saturating_sub(removed.elapsed());
     assert!(!download.ended(left).success(), "half a file passed for a whole one");
-    let told = viewer.refused(&[8], &["tunnel", "open", "web"]);
-    assert!(told.contains("removed"), "{told}");
     let address = url.trim_start_matches("http://").trim_end_matches('/');
     assert!(TcpStream::connect(address).unwrap().read(&mut [0; 1]).is_err(), "a new connection was served");
-    until("it knows", PATIENCE, || is(!viewer.network(HOME).node.member, "a member"));
-    assert_eq!(viewer.tunnel("web").state, TunnelState::Failed);
+    until_since(removed, "it knows", CUT_WITHIN, || is(!viewer.network(HOME).node.member, "a member"));
+    let told = viewer.refused(&[8], &["tunnel", "open", "web"]);
+    assert!(told.contains("was removed from home"), "{told}");
+    until("its tunnel knows", PATIENCE, || {
+        let tunnel = viewer.tunnel("web");
+        is(tunnel.state == TunnelState::Failed, format!("{tunnel:?}"))
+    });
+    viewer.refused(&[8], &["wait", "--online", "--timeout", "1s"]);
 
     viewer.join(&camera.invite(HOME, &["--self"]));
 
@@ -69,6 +73,7 @@ fn a_removed_exporter_serves_nobody_any_more() {
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
     camera.ok(&["tunnel", "close", "service"]);
     camera.refused(&[5], &["tunnel", "open", "service"]);
+    until("it knows", PATIENCE, || is(!viewer.network(HOME).node.member, "a member"));
     viewer.refused(&[8], &["tunnel", "expose", "tcp://127.0.0.1:1", "--name", "other"]);
 }
 
@@ -119,7 +124,8 @@ fn a_guest_without_a_grant_sees_and_opens_nothing() {
     assert_eq!(guest.network(HOME).resources, []);
     for words in [
         ["tunnel", "expose", "tcp://127.0.0.1:1", "--name=other"].as_slice(),
-        &["network", "invite", HOME, "--self"],
+        &["network", "invite", HOME, "--user", "eve", "--role", "guest"],
+        &["network", "invite", HOME, "--device"],
         &["node", "remove", HOME, "camera"],
     ] {
         guest.refused(&[4], words);

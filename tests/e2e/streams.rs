@@ -20,6 +20,9 @@ const MIB: usize = 1 << 20;
 /// Longest wait for a byte that has to come.
 const SILENCE_MAX: Duration = Duration::from_secs(20);
 
+/// What a client says first where the target has to know one.
+const HELLO: &[u8] = b"hello";
+
 /// A writer that could not write for so long is held back.
 const HELD_BACK: Duration = Duration::from_secs(2);
 
@@ -50,38 +53,40 @@ fn the_target_answers_after_the_client_has_finished() {
 fn the_client_goes_on_after_the_target_has_finished() {
     let net = Net::new();
     let (camera, viewer) = net.pair();
-    let (tell, told) = mpsc::channel();
-    let target = serve(move |mut stream| {
-        stream.write_all(b"my last words").unwrap();
-        stream.shutdown(Shutdown::Write).unwrap();
-        let mut got = Vec::new();
-        let count = stream.read_to_end(&mut got);
-        tell.send(count.map(|_| got)).unwrap();
-    });
+    let (hand, handed) = mpsc::channel();
+    let target = serve(move |stream| hand_over_client(stream, &hand));
     let mut client = connect(open(&camera, &viewer, "sink", target));
+    client.write_all(HELLO).unwrap();
+    let mut server = handed.recv_timeout(SILENCE_MAX).unwrap();
 
-    let mut greeting = String::new();
-    client.read_to_string(&mut greeting).unwrap();
-    assert_eq!(greeting, "my last words");
+    server.write_all(b"my last words").unwrap();
+    server.shutdown(Shutdown::Write).unwrap();
+
+    let mut words = String::new();
+    client.read_to_string(&mut words).unwrap();
+    assert_eq!(words, "my last words");
     let answer = noise(2, 3 * MIB);
-    client.write_all(&answer).unwrap();
-    client.shutdown(Shutdown::Write).unwrap();
-
-    assert!(told.recv_timeout(SILENCE_MAX).unwrap().unwrap() == answer);
+    let expected = answer.clone();
+    let writing = thread::spawn(move || {
+        client.write_all(&answer).unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+    });
+    let mut got = Vec::new();
+    server.read_to_end(&mut got).unwrap();
+    writing.join().unwrap();
+    assert!(got == expected, "{} other bytes came", got.len());
 }
 
 #[test]
 fn a_reset_of_the_target_reaches_the_client_as_a_reset() {
     let net = Net::new();
     let (camera, viewer) = net.pair();
-    let target = serve(|mut stream| {
-        let mut request = [0; 5];
-        stream.read_exact(&mut request).unwrap();
-        reset(stream);
-    });
+    let (hand, handed) = mpsc::channel();
+    let target = serve(move |stream| hand_over_client(stream, &hand));
     let mut client = connect(open(&camera, &viewer, "crash", target));
+    client.write_all(HELLO).unwrap();
 
-    client.write_all(b"hello").unwrap();
+    reset(handed.recv_timeout(SILENCE_MAX).unwrap());
 
     let error = client.read(&mut [0; 16]).expect_err("an answer or a clean end");
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
@@ -93,17 +98,15 @@ fn a_reset_of_the_target_reaches_the_client_as_a_reset() {
 fn a_reset_of_the_client_reaches_the_target_as_a_reset() {
     let net = Net::new();
     let (camera, viewer) = net.pair();
-    let (tell, told) = mpsc::channel();
-    let target = serve(move |mut stream| {
-        stream.write_all(b"hello").unwrap();
-        tell.send(stream.read(&mut [0; 16])).unwrap();
-    });
+    let (hand, handed) = mpsc::channel();
+    let target = serve(move |stream| hand_over_client(stream, &hand));
     let mut client = connect(open(&camera, &viewer, "leave", target));
+    client.write_all(HELLO).unwrap();
+    let mut server = handed.recv_timeout(SILENCE_MAX).unwrap();
 
-    client.read_exact(&mut [0; 5]).unwrap();
     reset(client);
 
-    let error = told.recv_timeout(SILENCE_MAX).unwrap().expect_err("bytes or a clean end");
+    let error = server.read(&mut [0; 16]).expect_err("bytes or a clean end");
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
 }
 
@@ -111,19 +114,15 @@ fn a_reset_of_the_client_reaches_the_target_as_a_reset() {
 fn a_slow_target_holds_back_a_fast_client() {
     let net = Net::new();
     let (camera, viewer) = net.pair();
-    let (go, wait) = mpsc::channel();
-    let (tell, told) = mpsc::channel();
-    let wait = std::sync::Mutex::new(wait);
-    let target = serve(move |stream| {
-        wait.lock().unwrap().recv().unwrap();
-        tell.send(count_noise(stream, 4)).unwrap();
-    });
-    let client = connect(open(&camera, &viewer, "slow", target));
+    let (hand, handed) = mpsc::channel();
+    let target = serve(move |stream| hand_over_client(stream, &hand));
+    let mut client = connect(open(&camera, &viewer, "slow", target));
+    client.write_all(HELLO).unwrap();
+    let server = handed.recv_timeout(SILENCE_MAX).unwrap();
 
     let written = assert_held_back(&[&camera, &viewer], client, 4);
 
-    go.send(()).unwrap();
-    assert_eq!(told.recv_timeout(SILENCE_MAX).unwrap().unwrap(), written);
+    assert_eq!(count_noise(server, 4).unwrap(), written);
 }
 
 #[test]
@@ -131,8 +130,9 @@ fn a_slow_client_holds_back_a_fast_target() {
     let net = Net::new();
     let (camera, viewer) = net.pair();
     let (hand, handed) = mpsc::channel();
-    let target = serve(move |stream| hand.send(stream).unwrap());
-    let client = connect(open(&camera, &viewer, "slow", target));
+    let target = serve(move |stream| hand_over_client(stream, &hand));
+    let mut client = connect(open(&camera, &viewer, "slow", target));
+    client.write_all(HELLO).unwrap();
     let server = handed.recv_timeout(SILENCE_MAX).unwrap();
 
     let written = assert_held_back(&[&camera, &viewer], server, 5);
@@ -180,6 +180,15 @@ fn connect(address: SocketAddr) -> TcpStream {
     let client = TcpStream::connect(address).unwrap();
     client.set_read_timeout(Some(SILENCE_MAX)).unwrap();
     client
+}
+
+/// Pass on a connection that said hello. A look whether the target is there does not.
+fn hand_over_client(mut stream: TcpStream, to: &mpsc::Sender<TcpStream>) {
+    let mut hello = [0; HELLO.len()];
+    stream.set_read_timeout(Some(SILENCE_MAX)).unwrap();
+    if stream.read_exact(&mut hello).is_ok() {
+        to.send(stream).unwrap();
+    }
 }
 
 fn reset(stream: TcpStream) {

@@ -271,7 +271,9 @@ fn allowed(ip: IpAddr, loopback: bool) -> bool {
     }
 }
 
-fn transport(keep_alive: Duration) -> TransportConfig {
+/// How windows, packets and paths are tuned. Public so that a bare carrier can be measured beside coco on
+/// equal terms.
+pub fn transport(keep_alive: Duration) -> TransportConfig {
     let mut mtu = MtuDiscoveryConfig::default();
     mtu.upper_bound(UDP_PAYLOAD_MAX);
     let mut config = TransportConfig::default();

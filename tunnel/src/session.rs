@@ -69,8 +69,12 @@ impl Session {
         Ok(Channel::new(tx, rx))
     }
 
-    /// Close for everybody, with a reason the other end can act on.
+    /// Close for everybody, with a reason the other end can act on. One that is over keeps the reason it
+    /// ended for.
     pub fn close(&self, code: Close) {
+        if self.end().is_some() {
+            return;
+        }
         self.connection.close(VarInt::from_u32(code.number()), code.as_str().as_bytes());
     }
 
