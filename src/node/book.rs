@@ -92,6 +92,11 @@ impl Book {
         Arc::clone(&self.ledger.borrow())
     }
 
+    /// Whether this is a guest's copy, which may have entries without bodies.
+    pub fn is_guests(&self) -> bool {
+        self.ledger.borrow().state().guest(self.own).is_some()
+    }
+
     /// The ledger now and whenever it grows.
     pub fn watch(&self) -> watch::Receiver<Arc<Ledger>> {
         self.ledger.subscribe()
@@ -295,8 +300,14 @@ impl LedgerCopy for Book {
     }
 
     async fn take(&self, entry: Vec<u8>) -> std::result::Result<(), Close> {
+        let guest = self.is_guests();
         match self.take_all(&[entry]).await {
             Ok(_) => Ok(()),
+            // It speaks of what this guest could not see until now: only the whole tells.
+            Err(TakeError::Reject(Reject::Violation(_) | Reject::Sequence { .. })) if guest => {
+                self.doubt.send_replace(Some(Doubt { head: Hash::ZERO, view: Hash::ZERO }));
+                Ok(())
+            }
             Err(TakeError::Fork(_)) => Err(Close::LedgerFork),
             Err(TakeError::Reject(Reject::UpdateNeeded(_))) => Err(Close::UpdateNeeded),
             Err(TakeError::Reject(_)) => Err(Close::Protocol),

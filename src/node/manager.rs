@@ -16,6 +16,7 @@ use coco_tunnel::frame;
 use coco_tunnel::session::{Ended, Session};
 use coconet::control::{ErrorKind, ManagerLink as LinkState, ManagerStatus};
 use coconet::id::{Hash, NetworkId, NodeId};
+use coconet::ledger::Reject;
 use coconet::manager_addr::ManagerAddr;
 use coconet::name::Name;
 use coconet::wire::code::Close;
@@ -272,7 +273,14 @@ impl ManagerLink {
             match answer(&mut channel).await? {
                 Response::Entry(bytes) => batch.push(bytes),
                 Response::Head { view, .. } => {
-                    self.take(&mut batch).await?;
+                    let guest = self.book.is_guests();
+                    match self.book.take_all(&std::mem::take(&mut batch)).await {
+                        // The entries speak of what this guest could not see until now.
+                        Err(TakeError::Reject(Reject::Violation(_) | Reject::Sequence { .. })) if guest => {
+                            self.fetch_anew(session).await?;
+                        }
+                        taken => self.taken(taken.map(|_| ()))?,
+                    }
                     if view.is_some_and(|view| view != self.book.ledger().view()) {
                         self.fetch_anew(session).await?;
                     }
@@ -280,8 +288,8 @@ impl ManagerLink {
                 }
                 other => return Err(unexpected(other)),
             }
-            if batch.len() >= FETCH_BATCH {
-                self.take(&mut batch).await?;
+            if batch.len() >= FETCH_BATCH && !self.book.is_guests() {
+                self.taken(self.book.take_all(&std::mem::take(&mut batch)).await.map(|_| ()))?;
             }
         }
         let ledger = self.book.ledger();
@@ -319,10 +327,6 @@ impl ManagerLink {
             "the ledger was fetched anew: a member sees it otherwise",
         );
         Ok(())
-    }
-
-    async fn take(&self, batch: &mut Vec<Vec<u8>>) -> Result<()> {
-        self.taken(self.book.take_all(&std::mem::take(batch)).await.map(|_| ()))
     }
 
     fn taken(&self, taken: std::result::Result<(), TakeError>) -> Result<()> {
