@@ -3,9 +3,11 @@
 //! [`parse`] is pure. Unknown keys are errors, so that a typing mistake is not a silent default.
 //! [`sample`] is the file that `init` writes.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use coconet::manager_addr::{Host, split_location};
+use coconet::name::Name;
 use serde::Deserialize;
 
 use crate::limits;
@@ -24,6 +26,20 @@ pub struct Config {
     /// `[limits]`.
     #[serde(default)]
     pub limits: Limits,
+    /// The plan of every network here, one of `plans`; none when absent.
+    #[serde(default)]
+    pub plan: Option<Name>,
+    /// `[plans.NAME]`.
+    #[serde(default)]
+    pub plans: BTreeMap<Name, Plan>,
+}
+
+/// What a network may use up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Plan {
+    /// Live nodes of one network; as many as a ledger takes when absent.
+    pub nodes_per_network: Option<usize>,
 }
 
 /// UDP addresses to listen on: one, or one of each family.
@@ -92,14 +108,27 @@ pub enum AddressError {
 
 /// The configuration in `text`.
 pub fn parse(text: &str) -> Result<Config, ConfigError> {
-    toml::from_str(text).map_err(|error| {
-        let start = error.span().map_or(0, |span| span.start);
-        let before = text.get(..start).unwrap_or(text);
-        ConfigError {
-            line: before.bytes().filter(|byte| *byte == b'\n').count() + 1,
-            message: coconet::name::shown(error.message()),
+    let line_at =
+        |at: usize| text.get(..at).unwrap_or(text).bytes().filter(|byte| *byte == b'\n').count() + 1;
+    let config: Config = toml::from_str(text).map_err(|error| ConfigError {
+        line: line_at(error.span().map_or(0, |span| span.start)),
+        message: coconet::name::shown(error.message()),
+    })?;
+    match &config.plan {
+        Some(plan) if !config.plans.contains_key(plan) => {
+            let at = text.find("plan").unwrap_or_default();
+            Err(ConfigError { line: line_at(at), message: format!("there is no [plans.{plan}]") })
         }
-    })
+        Some(_) | None => Ok(config),
+    }
+}
+
+impl Config {
+    /// The plan of every network here, with its name.
+    pub fn plan(&self) -> Option<(Name, Plan)> {
+        let (name, plan) = self.plans.get_key_value(self.plan.as_ref()?)?;
+        Some((name.clone(), *plan))
+    }
 }
 
 /// The file that `init` writes: every key with its default and what it is for.
@@ -115,6 +144,14 @@ listen = [{listen}]
 # Where nodes reach that from outside. It is part of the manager address and of every invite: a name
 # can move to another machine, a number cannot.
 public = "{public}"
+
+# The plan that every network here has; none without this.
+#plan = "free"
+
+# What a plan allows. Who would exceed it is refused with the name of the plan.
+[plans.free]
+# Live nodes of one network.
+nodes_per_network = 3
 
 [limits]
 # Networks kept here.
@@ -198,9 +235,12 @@ mod tests {
     fn the_sample_says_what_was_given_and_the_defaults() {
         let (listen, public) = given();
         let text = sample(&listen, &public);
-        let expected = Config { listen, public, limits: Limits::default() };
+        let plans = BTreeMap::from([("free".parse().unwrap(), Plan { nodes_per_network: Some(3) })]);
+        let expected = Config { listen, public, limits: Limits::default(), plan: None, plans };
         assert_eq!(parse(&text), Ok(expected.clone()));
         let uncommented = text.replace("\n#networks", "\nnetworks").replace("\n#sessions", "\nsessions");
+        let uncommented = uncommented.replace("\n#plan", "\nplan");
+        let expected = Config { plan: Some("free".parse().unwrap()), ..expected };
         assert_eq!(uncommented.matches("\n#").count(), text.matches("\n# ").count());
         assert_eq!(parse(&uncommented), Ok(expected));
     }
@@ -215,7 +255,8 @@ mod tests {
         assert!(at("\"0.0.0.0:4433\"", "\"224.0.0.1:1\"").message.contains("multicast"));
         assert_eq!(at("[2001:db8::1]", "2001:db8::1").line, 8);
         let unknown = at("#networks", "net_works");
-        assert_eq!(unknown.line, 12);
+        assert_eq!(unknown.line, 20);
+        assert!(at("#plan = \"free\"", "plan = \"gold\"").message.contains("plans.gold"));
         assert!(unknown.message.contains("net_works"), "{unknown}");
         assert!(parse("listen = [\"0.0.0.0:1\"]").unwrap_err().message.contains("public"));
         assert!(parse("\u{0}").is_err() && parse("").is_err());

@@ -12,14 +12,14 @@ use std::sync::Arc;
 use coco_tunnel::endpoint::dialable;
 use coconet::id::{Hash, InviteKey, NetworkId, NodeId, StaticKey};
 use coconet::key::NodeKeys;
-use coconet::ledger::{Draft, Entry, Ledger, Op, stamp};
+use coconet::ledger::{Draft, Entry, Ledger, Op, State, stamp};
 use coconet::manager_addr::ManagerAddr;
 use coconet::name::Name;
 use coconet::wire::manager::{CANDIDATES_MAX, Request, Response, failed};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-use crate::config::Limits;
+use crate::config::{Config, Limits, Plan};
 use crate::counters::{Counters, Refusal};
 use crate::limits::ONLINE_CHUNK;
 use crate::network::{Head, Network, Removed, Verdict, not_a_member, refuse, rejected};
@@ -67,6 +67,7 @@ pub(crate) enum Answer {
 pub(crate) struct Desk<P> {
     keys: Arc<NodeKeys>,
     limits: Limits,
+    plan: Option<(Name, Plan)>,
     counters: Arc<Counters>,
     storage: StorageHandle,
     presence: P,
@@ -108,7 +109,7 @@ struct Written {
 impl<P: Presence> Desk<P> {
     pub(crate) fn new(
         keys: Arc<NodeKeys>,
-        limits: Limits,
+        config: &Config,
         counters: Arc<Counters>,
         storage: StorageHandle,
         presence: P,
@@ -117,7 +118,8 @@ impl<P: Presence> Desk<P> {
         let networks = ledgers.into_iter().map(|(id, ledger)| (id, Network::new(ledger))).collect();
         Self {
             keys,
-            limits,
+            limits: config.limits,
+            plan: config.plan(),
             counters,
             storage,
             presence,
@@ -275,11 +277,16 @@ impl<P: Presence> Desk<P> {
         let Some(network) = self.networks.get_mut(&id) else {
             return self.refuse(submission, not_a_member());
         };
-        match network.judge(&submission.peer.key, &submission.draft, now_ms()) {
+        let verdict = match network.judge(&submission.peer.key, &submission.draft, now_ms()) {
             Verdict::Stamp { .. } if !names(network.state().managers(), &self.keys) => {
-                let answer = refuse("not-allowed", "the network has other managers now");
-                self.refuse(submission, answer);
+                Verdict::No(refuse("not-allowed", "the network has other managers now"))
             }
+            stamp @ Verdict::Stamp { .. } => {
+                over_plan(self.plan.as_ref(), network.state(), &submission.draft).map_or(stamp, Verdict::No)
+            }
+            other => other,
+        };
+        match verdict {
             Verdict::Stamp { seq, time } => {
                 network.storing = true;
                 let Submission { peer, draft, reply } = submission;
@@ -449,6 +456,15 @@ impl<P: Presence> Desk<P> {
 fn names(managers: &[ManagerAddr], keys: &NodeKeys) -> bool {
     let own = |manager: &ManagerAddr| manager.stamp == keys.stamp_key() && manager.talk == keys.static_key();
     managers.iter().any(own)
+}
+
+/// The refusal of a join that the plan has no room for.
+fn over_plan(plan: Option<&(Name, Plan)>, state: &State, draft: &Draft) -> Option<Response> {
+    let (name, plan) = plan?;
+    let limit = plan.nodes_per_network.filter(|limit| state.nodes().len() >= *limit)?;
+    let op = draft.op.as_deref().and_then(|bytes| Op::from_bytes(bytes).ok());
+    let message = format!("the plan {name} of this manager allows {limit} nodes in a network");
+    matches!(op, Some(Op::Join(_))).then(|| refuse("limit", &message))
 }
 
 fn could_not_store(error: &StorageError) -> Response {

@@ -83,14 +83,8 @@ impl Server {
         let (handle, thread) = thread::spawn(storage).map_err(ServerError::Thread)?;
         let (messages, inbox) = mpsc::channel(DESK_QUEUE);
         let counters = Arc::new(Counters::new());
-        let desk = Desk::new(
-            Arc::new(keys),
-            config.limits,
-            Arc::clone(&counters),
-            handle.clone(),
-            presence,
-            ledgers,
-        );
+        let desk =
+            Desk::new(Arc::new(keys), config, Arc::clone(&counters), handle.clone(), presence, ledgers);
         Ok(Self {
             endpoint,
             house: House { desk: messages, storage: handle, counters },

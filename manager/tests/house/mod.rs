@@ -4,11 +4,12 @@
 
 #![allow(dead_code, reason = "each test program uses its part of it")]
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use coco_manager::config::{Config, Limits, Listen};
+use coco_manager::config::{Config, Limits, Listen, Plan};
 use coco_manager::counters::Counters;
 use coco_manager::server::{Server, ServerError};
 use coco_manager::storage::Storage;
@@ -78,10 +79,21 @@ impl House {
     }
 
     pub(crate) fn with_limits(storage: impl Storage, limits: Limits) -> Self {
+        Self::with(storage, limits, None)
+    }
+
+    /// One whose plan allows two nodes in a network.
+    pub(crate) fn with_plan(storage: impl Storage) -> Self {
+        Self::with(storage, Limits::default(), Some("free".parse().unwrap()))
+    }
+
+    fn with(storage: impl Storage, limits: Limits, plan: Option<Name>) -> Self {
         let config = Config {
             listen: Listen::new(vec![loopback()]).unwrap(),
             public: "127.0.0.1:4433".parse().unwrap(),
             limits,
+            plan,
+            plans: BTreeMap::from([("free".parse().unwrap(), Plan { nodes_per_network: Some(2) })]),
         };
         let server = Server::bind(&config, keys(MANAGER), storage).unwrap();
         let (address, counters) = (server.addresses()[0], server.counters());

@@ -1,0 +1,139 @@
+//! What guests are shown, whom a removal ends, and what a plan allows.
+
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod house;
+
+use coco_manager::storage::memory::Memory;
+use coco_tunnel::session::Ended;
+use coconet::grant::Capabilities;
+use coconet::ledger::{Entry, Grant, Invite, Ledger, Op, Purpose, RemoveUser, SetManagers};
+use coconet::role::Role;
+use coconet::wire::code::Close;
+use coconet::wire::manager::{Request, Response};
+use house::{House, Node, manager_addr, name, publish, receive, soon};
+
+/// `owner` invites a guest of that name; the invite's secret is of `seed`.
+async fn invites_guest(owner: &mut Node, guest: &str, seed: u8) -> coconet::invite::Invitation {
+    let secret = coconet::key::InviteSecret::from_seed(&[seed; 32]);
+    let purpose = Purpose::User { name: name(guest), role: Role::Guest };
+    let op = Invite { key: secret.key(), purpose, uses: 1, expires: u64::MAX, node_name: None };
+    owner.appends(&Op::Invite(op)).await;
+    let network = owner.network();
+    coconet::invite::Invitation { network, managers: Vec::new(), secret, expires: u64::MAX }
+}
+
+async fn views(node: &Node, network: coconet::id::NetworkId) -> (Ledger, Vec<Entry>) {
+    let mut answers = node.asks_all(&Request::Fetch { network, from: 0 }).await;
+    let Some(Response::Head { view, .. }) = answers.pop() else { panic!("no head at the end") };
+    let entries: Vec<Entry> = answers
+        .into_iter()
+        .map(|answer| match answer {
+            Response::Entry(bytes) => Entry::from_bytes(&bytes).unwrap(),
+            other => panic!("no entry: {other:?}"),
+        })
+        .collect();
+    let follow = |ledger, entry| Some(Ledger::follow_viewed(ledger, entry).unwrap());
+    let ledger = entries.iter().fold(None, follow).unwrap();
+    assert_eq!(view, Some(ledger.view()), "the manager says what it shows");
+    (ledger, entries)
+}
+
+#[tokio::test]
+async fn a_guest_is_shown_its_own_part_of_the_ledger_and_nobody_elses() {
+    let house = House::open(Memory::default());
+    let (mut owner, gina, hugo) = (house.node(1).await, house.node(2).await, house.node(3).await);
+    let network = owner.founds("home").await;
+    let for_gina = invites_guest(&mut owner, "gina", 5).await;
+    gina.tries_to_join(&for_gina, &name("gina-pc")).await.unwrap();
+    owner.fetches(network).await;
+    let for_hugo = invites_guest(&mut owner, "hugo", 6).await;
+    hugo.tries_to_join(&for_hugo, &name("hugo-pc")).await.unwrap();
+    owner.fetches(network).await;
+    owner.appends(&publish("web")).await;
+    owner.appends(&publish("secret")).await;
+
+    let (ledger, entries) = views(&gina, network).await;
+    let bytes: Vec<u8> = entries.iter().flat_map(Entry::to_bytes).collect();
+    let says = |word: &str| bytes.windows(word.len()).any(|part| part == word.as_bytes());
+    assert!(says("gina") && !says("hugo") && !says("secret") && !says("web"));
+    assert_eq!(ledger.head(), owner.ledger().head());
+
+    let can = Capabilities::new(vec!["connect".to_owned()]).unwrap();
+    let grant = Grant { user: name("gina"), resource: name("web"), can, when: None, until: None };
+    owner.appends(&Op::Grant(grant)).await;
+    let (ledger, _) = views(&gina, network).await;
+    assert!(ledger.state().may_see(gina.id(), &name("web")));
+    assert!(!ledger.state().resources().contains_key(&name("secret")));
+    let (ledger, _) = views(&hugo, network).await;
+    assert!(ledger.state().resources().is_empty() && ledger.state().grants().is_empty());
+
+    // Nor is a guest told where another guest is, or that it is.
+    let (_stream, _) = hugo.registers_in(network).await;
+    let located = gina.asks(&Request::Locate { network, node: hugo.id() }).await;
+    let nobody = gina.asks(&Request::Locate { network, node: coconet::id::NodeId([9; 32]) }).await;
+    assert_eq!(located, nobody);
+    let listed = gina.asks_all(&Request::Presence { network }).await;
+    assert!(!listed.iter().any(|answer| {
+        matches!(answer, Response::Online(nodes) if nodes.iter().any(|(node, _)| *node == hugo.id()))
+    }));
+    house.close().await;
+}
+
+#[tokio::test]
+async fn removing_a_person_ends_the_sessions_of_all_their_nodes() {
+    let house = House::open(Memory::default());
+    let (mut owner, gina) = (house.node(1).await, house.node(2).await);
+    let network = owner.founds("home").await;
+    let invite = invites_guest(&mut owner, "gina", 5).await;
+    gina.tries_to_join(&invite, &name("gina-pc")).await.unwrap();
+    owner.fetches(network).await;
+    owner.appends(&Op::RemoveUser(RemoveUser { user: name("gina") })).await;
+    assert_eq!(soon(gina.session.closed()).await, Ended::Closed(Close::Revoked));
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_full_plan_refuses_the_next_node_and_says_which_limit() {
+    let house = House::with_plan(Memory::default());
+    let mut owner = house.node(1).await;
+    owner.founds("home").await;
+    let invite = owner.invites(9, 2).await;
+    house.node(2).await.tries_to_join(&invite, &name("second")).await.unwrap();
+    let third = house.node(3).await;
+    let Response::Head { head, .. } = third.asks(&third.head_request(&invite)).await else {
+        panic!("no head")
+    };
+    let join = Request::Append(invite.join(&third.keys, head, &name("third")));
+    let Response::Failed { code, message } = third.asks(&join).await else { panic!("it joined") };
+    assert_eq!(code, "limit");
+    assert_eq!(message, "the plan free of this manager allows 2 nodes in a network");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_manager_that_was_replaced_stamps_no_more() {
+    let house = House::open(Memory::default());
+    let mut owner = house.node(1).await;
+    owner.founds("home").await;
+    let other = coconet::manager_addr::ManagerAddr {
+        stamp: coconet::id::StampKey([7; 32]),
+        ..manager_addr(&house::keys(house::MANAGER))
+    };
+    owner.appends(&Op::SetManagers(SetManagers { managers: vec![other] })).await;
+    let draft = owner.ledger().draft(&owner.keys, &publish("web"));
+    let answer = owner.asks(&Request::Append(draft)).await;
+    assert!(matches!(&answer, Response::Failed { code, .. } if code == "not-allowed"), "{answer:?}");
+    house.close().await;
+}
+
+impl Node {
+    async fn registers_in(
+        &self,
+        network: coconet::id::NetworkId,
+    ) -> (coco_tunnel::channel::Channel, Response) {
+        let mut channel = self.opens(&Request::Register { network, candidates: Vec::new() }).await;
+        let answer = receive(&mut channel).await;
+        (channel, answer)
+    }
+}
