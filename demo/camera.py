@@ -2,7 +2,7 @@
 """A camera to try coco with: RTSP on loopback, H.264, a test picture with a running clock.
 
 Plays over UDP and over TCP. Prints its URL on stdout once it serves, then stays until it is killed.
-Usage: camera.py [PORT]   (a free port by default)
+Usage: camera.py [PORT [BITS_PER_SECOND]]   (a free port by default; a given rate is filled with noise)
 """
 import signal
 import sys
@@ -13,10 +13,11 @@ gi.require_version("Gst", "1.0")
 gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402  the versions come first
 
+RATE, PATTERN = (sys.argv[2], "snow") if sys.argv[2:] else ("800000", "smpte")
 PICTURE = (
-    "( videotestsrc is-live=true ! video/x-raw,width=640,height=360,framerate=25/1"
+    f"( videotestsrc is-live=true pattern={PATTERN} ! video/x-raw,width=640,height=360,framerate=25/1"
     " ! clockoverlay time-format=%H:%M:%S font-desc=\"Sans 40\""
-    " ! videoconvert ! openh264enc complexity=low bitrate=800000 gop-size=25"
+    f" ! videoconvert ! openh264enc complexity=low bitrate={RATE} gop-size=25"
     " ! rtph264pay name=pay0 pt=96 config-interval=-1 )"
 )
 

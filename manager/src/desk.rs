@@ -60,7 +60,8 @@ pub(crate) enum Answer {
     /// with the bodies that `guest`, if it is one, may not see left out.
     Entries { network: NetworkId, from: u64, head: Head, guest: Option<Name> },
     /// Send this, then the head whenever it moves.
-    Registered { first: Response, pushes: watch::Receiver<Head> },
+    /// `replaced` is set when another session of the node registers.
+    Registered { first: Response, pushes: watch::Receiver<Head>, replaced: watch::Receiver<bool> },
 }
 
 /// The desk; [`Desk::run`] it.
@@ -88,6 +89,7 @@ struct Registration {
     stream: u64,
     network: NetworkId,
     node: NodeId,
+    replaced: watch::Sender<bool>,
 }
 
 struct Submission {
@@ -204,17 +206,28 @@ impl<P: Presence> Desk<P> {
         let Some(sitting) = self.sessions.get_mut(&peer.session) else {
             return Err(refuse(failed::PROTOCOL, "the session has ended"));
         };
-        if !sitting.registered.iter().any(|known| known.stream == peer.stream) {
-            sitting.registered.push(Registration { stream: peer.stream, network, node });
-        }
+        let known = sitting.registered.iter().find(|known| known.stream == peer.stream);
+        let watched = known.map(|known| known.replaced.subscribe());
+        let watched = watched.unwrap_or_else(|| {
+            let (replaced, watched) = watch::channel(false);
+            sitting.registered.push(Registration { stream: peer.stream, network, node, replaced });
+            watched
+        });
         tracing::debug!(peer = %node, %network, address = %observed, ?candidates, "registered");
         let replaced = self.presence.register(network, node, peer.session, candidates.clone());
-        if replaced.is_some() {
+        if let Some(older) = replaced.and_then(|older| self.sessions.get(&older)) {
+            // A node that has restarted does not hear this any more; one that was copied does.
             tracing::warn!(peer = %node, %network, "a newer session of the node replaces its older one");
+            let of_node =
+                older.registered.iter().filter(|known| known.network == network && known.node == node);
+            of_node.for_each(|known| {
+                known.replaced.send_replace(true);
+            });
         }
         let seen = Seen { network, node, at: now_ms(), candidates };
         self.storage.note(Write::Seen(seen)).await;
-        Ok(Answer::Registered { first: Response::Registered { observed, seq, head }, pushes })
+        let first = Response::Registered { observed, seq, head };
+        Ok(Answer::Registered { first, pushes, replaced: watched })
     }
 
     fn locate(&self, peer: &Peer, network: NetworkId, node: NodeId) -> Result<Answer, Response> {

@@ -156,10 +156,10 @@ impl Stream {
             Answer::Entries { network, from, head, guest: Some(guest) } => {
                 self.viewed_entries(tx, network, from, head, &guest).await
             }
-            Answer::Registered { first, pushes } => {
+            Answer::Registered { first, pushes, replaced } => {
                 let served = async {
                     self.send(tx, &first).await?;
-                    self.push(tx, rx, network, pushes).await
+                    self.push(tx, rx, network, pushes, replaced).await
                 };
                 let served = served.await;
                 let (session, stream) = (self.peer.session, self.peer.stream);
@@ -272,6 +272,7 @@ impl Stream {
         rx: &mut ChannelRx,
         network: Option<NetworkId>,
         mut pushes: watch::Receiver<Head>,
+        mut replaced: watch::Receiver<bool>,
     ) -> Result<(), FrameError> {
         let mut revoked = self.revoked.clone();
         loop {
@@ -287,6 +288,10 @@ impl Stream {
                         self.send_head(tx, &mut pushes).await?;
                     }
                     _ = revoked.changed() => return self.send_head(tx, &mut pushes).await,
+                    Ok(_) = replaced.changed() => {
+                        let message = "another session with this node's keys has registered";
+                        return self.send(tx, &refuse(failed::CLONED, message)).await;
+                    }
                 }
             };
             let request = match request {

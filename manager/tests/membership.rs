@@ -10,7 +10,7 @@ use coconet::grant::Capabilities;
 use coconet::ledger::{Entry, Grant, Invite, Ledger, Op, Purpose, RemoveUser, SetManagers};
 use coconet::role::Role;
 use coconet::wire::code::Close;
-use coconet::wire::manager::{Request, Response};
+use coconet::wire::manager::{Request, Response, failed};
 use house::{House, Node, manager_addr, name, publish, receive, soon};
 
 /// `owner` invites a guest of that name; the invite's secret is of `seed`.
@@ -124,6 +124,23 @@ async fn a_manager_that_was_replaced_stamps_no_more() {
     let draft = owner.ledger().draft(&owner.keys, &publish("web"));
     let answer = owner.asks(&Request::Append(draft)).await;
     assert!(matches!(&answer, Response::Failed { code, .. } if code == "not-allowed"), "{answer:?}");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn of_two_processes_with_one_key_the_older_is_told_and_the_newer_serves() {
+    let house = House::open(Memory::default());
+    let (mut original, copied) = (house.node(1).await, house.node(1).await);
+    let network = original.founds("home").await;
+    let (mut older, _) = original.registers_in(network).await;
+    let (mut newer, answer) = copied.registers_in(network).await;
+    assert!(matches!(answer, Response::Registered { .. }));
+    let told = receive(&mut older).await;
+    assert!(matches!(&told, Response::Failed { code, .. } if code == failed::CLONED), "{told:?}");
+    // The one that was told, and comes back because it lives, has the other one told.
+    let (_again, _) = original.registers_in(network).await;
+    let told = receive(&mut newer).await;
+    assert!(matches!(&told, Response::Failed { code, .. } if code == failed::CLONED), "{told:?}");
     house.close().await;
 }
 

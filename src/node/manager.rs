@@ -8,6 +8,7 @@
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use coco_tunnel::endpoint::{Endpoint, MANAGER_KEEP_ALIVE};
@@ -56,6 +57,8 @@ pub struct ManagerLink {
     book: Arc<Book>,
     events: Events,
     state: watch::Sender<State>,
+    /// Another process uses this node's keys: do not fight over the registration.
+    crowded: AtomicBool,
 }
 
 #[derive(Debug, Clone)]
@@ -81,7 +84,7 @@ impl ManagerLink {
             local: false,
             revoked: false,
         };
-        Self { network, name, endpoint, book, events, state: watch::Sender::new(state) }
+        Self { network, name, endpoint, book, events, state: watch::Sender::new(state), crowded: AtomicBool::new(false) }
     }
 
     /// Keep the link up for as long as this is polled.
@@ -101,7 +104,7 @@ impl ManagerLink {
             tracing::debug!(network = %self.name, reason, "manager not reachable");
             self.set(LinkState::Offline, None, Some(reason));
             tokio::time::sleep(pause).await;
-            if self.says_revoked() {
+            if self.says_revoked() || self.crowded.swap(false, Ordering::Relaxed) {
                 pause = BACKOFF_MAX;
             } else if lost.elapsed() > EAGER {
                 pause = (pause * 2).min(BACKOFF_MAX);
@@ -232,6 +235,7 @@ impl ManagerLink {
             };
             match read {
                 Ok(Response::Head { seq, head, .. }) => self.follow(session, seq, head).await?,
+                Ok(Response::Failed { code, .. }) if code == failed::CLONED => return Err(self.cloned()),
                 Ok(Response::Failed { code, message }) => {
                     return Err(Fault::refused_by_manager(&code, &message));
                 }
@@ -339,6 +343,14 @@ impl ManagerLink {
             Err(TakeError::Reject(reject)) => Err(reject.into()),
             Err(TakeError::Store(fault)) => Err(fault),
         }
+    }
+
+    /// Two processes use this node's keys: this one has just heard of the other.
+    fn cloned(&self) -> Fault {
+        self.crowded.store(true, Ordering::Relaxed);
+        let message = "another daemon uses this node's keys: its state directory was copied";
+        self.events.send(Some(&self.name), "alarm", message);
+        Fault::failed(message).hint("stop one of the two and invite it anew")
     }
 
     fn is_online(&self) -> bool {

@@ -9,6 +9,7 @@ mod members;
 mod restarts;
 mod shutdown;
 mod streams;
+#[allow(dead_code, reason = "each test program uses its part of it")]
 #[path = "../support/mod.rs"]
 mod support;
 mod web;

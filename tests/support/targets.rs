@@ -89,6 +89,15 @@ pub(crate) fn camera(lab: &Lab) -> (Process, String) {
     (process, url)
 }
 
+/// The camera with pictures that fill so many bits per second; returns its URL.
+pub(crate) fn camera_at(lab: &Lab, rate: u64) -> (Process, String) {
+    let mut camera = command(python("gi", "python3-gi"));
+    camera.arg(source("demo/camera.py")).arg("0").arg(rate.to_string());
+    let mut process = lab.start("gstreamer", &camera);
+    let url = process.says("rtsp://");
+    (process, url)
+}
+
 /// A WebSocket server that sends back what it is sent; returns its address.
 pub(crate) fn websocket_echo(lab: &Lab) -> (Process, String) {
     let mut server = command(python("websockets", "python3-websockets"));

@@ -167,4 +167,7 @@ pub mod failed {
     pub const PROTOCOL: &str = "protocol-error";
     /// Too many at once.
     pub const BUSY: &str = "busy";
+    /// On a registered stream: another session with the same key has registered. Whoever reads this is
+    /// alive, so two processes use one node's keys.
+    pub const CLONED: &str = "cloned";
 }
