@@ -29,7 +29,7 @@ complete -c cococtl -n "__fish_cococtl_needs_command" -l socket -d 'Talk to the 
 complete -c cococtl -n "__fish_cococtl_needs_command" -l json -d 'Print the daemon\'s answer as JSON, one line each'
 complete -c cococtl -n "__fish_cococtl_needs_command" -s h -l help -d 'Print help'
 complete -c cococtl -n "__fish_cococtl_needs_command" -s V -l version -d 'Print version'
-complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "network" -d 'Found, join and look at networks'
+complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "network" -d 'Found and join networks, and say who may do what in them'
 complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "node" -d 'Manage the nodes of a network'
 complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "tunnel" -d 'Expose resources, and open those of others'
 complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "status" -d 'Show the daemon, its networks, peers and tunnels'
@@ -37,19 +37,38 @@ complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "ping" -d 'Measure t
 complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "wait" -d 'Wait for the daemon to be ready'
 complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "completions" -d 'Print a completion script'
 complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite join members help" -l app -d 'Talk to the daemon of this app [default: default]' -r
-complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite join members help" -l socket -d 'Talk to the daemon behind this control socket' -r -F
-complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite join members help" -l json -d 'Print the daemon\'s answer as JSON, one line each'
-complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite join members help" -s h -l help -d 'Print help'
-complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite join members help" -s V -l version -d 'Print version'
-complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite join members help" -f -a "create" -d 'Found a network, owned by you'
-complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite join members help" -f -a "list" -d 'List the networks this daemon has joined'
-complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite join members help" -f -a "show" -d 'Show one network'
-complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite join members help" -f -a "leave" -d 'Leave a network, removing this node from it'
-complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite join members help" -f -a "invite" -d 'Make an invite and print it'
-complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite join members help" -f -a "join" -d 'Join a network by an invite'
-complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite join members help" -f -a "members" -d 'List the people of a network and their nodes'
-complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite join members help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite invites revoke-invite join members role remove rename grant revoke grants apply prune roles log audit export verify recovery-key recover managers checkpoint help" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite invites revoke-invite join members role remove rename grant revoke grants apply prune roles log audit export verify recovery-key recover managers checkpoint help" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite invites revoke-invite join members role remove rename grant revoke grants apply prune roles log audit export verify recovery-key recover managers checkpoint help" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite invites revoke-invite join members role remove rename grant revoke grants apply prune roles log audit export verify recovery-key recover managers checkpoint help" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite invites revoke-invite join members role remove rename grant revoke grants apply prune roles log audit export verify recovery-key recover managers checkpoint help" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite invites revoke-invite join members role remove rename grant revoke grants apply prune roles log audit export verify recovery-key recover managers checkpoint help" -f -a "create" -d 'Found a network, owned by you'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite invites revoke-invite join members role remove rename grant revoke grants apply prune roles log audit export verify recovery-key recover managers checkpoint help" -f -a "list" -d 'List the networks this daemon has joined'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite invites revoke-invite join members role remove rename grant revoke grants apply prune roles log audit export verify recovery-key recover managers checkpoint help" -f -a "show" -d 'Show one network'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite invites revoke-invite join members role remove rename grant revoke grants apply prune roles log audit export verify recovery-key recover managers checkpoint help" -f -a "leave" -d 'Leave a network, removing this node from it'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite invites revoke-invite join members role remove rename grant revoke grants apply prune roles log audit export verify recovery-key recover managers checkpoint help" -f -a "invite" -d 'Make an invite and print it'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite invites revoke-invite join members role remove rename grant revoke grants apply prune roles log audit export verify recovery-key recover managers checkpoint help" -f -a "invites" -d 'List the invites that can still be used'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite invites revoke-invite join members role remove rename grant revoke grants apply prune roles log audit export verify recovery-key recover managers checkpoint help" -f -a "revoke-invite" -d 'Revoke an invite'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite invites revoke-invite join members role remove rename grant revoke grants apply prune roles log audit export verify recovery-key recover managers checkpoint help" -f -a "join" -d 'Join a network by an invite'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite invites revoke-invite join members role remove rename grant revoke grants apply prune roles log audit export verify recovery-key recover managers checkpoint help" -f -a "members" -d 'List the people of a network and their nodes'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite invites revoke-invite join members role remove rename grant revoke grants apply prune roles log audit export verify recovery-key recover managers checkpoint help" -f -a "role" -d 'Change what a person is: owner, admin or guest'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite invites revoke-invite join members role remove rename grant revoke grants apply prune roles log audit export verify recovery-key recover managers checkpoint help" -f -a "remove" -d 'Remove a person with all their nodes'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite invites revoke-invite join members role remove rename grant revoke grants apply prune roles log audit export verify recovery-key recover managers checkpoint help" -f -a "rename" -d 'Call a person something else'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite invites revoke-invite join members role remove rename grant revoke grants apply prune roles log audit export verify recovery-key recover managers checkpoint help" -f -a "grant" -d 'Let a guest use a resource, instead of what they were granted of it before'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite invites revoke-invite join members role remove rename grant revoke grants apply prune roles log audit export verify recovery-key recover managers checkpoint help" -f -a "revoke" -d 'Take a grant back; what is open by it is cut'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite invites revoke-invite join members role remove rename grant revoke grants apply prune roles log audit export verify recovery-key recover managers checkpoint help" -f -a "grants" -d 'List the grants'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite invites revoke-invite join members role remove rename grant revoke grants apply prune roles log audit export verify recovery-key recover managers checkpoint help" -f -a "apply" -d 'Make roles, resources and grants what a file says'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite invites revoke-invite join members role remove rename grant revoke grants apply prune roles log audit export verify recovery-key recover managers checkpoint help" -f -a "prune" -d 'Remove nodes that nobody has seen for long'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite invites revoke-invite join members role remove rename grant revoke grants apply prune roles log audit export verify recovery-key recover managers checkpoint help" -f -a "roles" -d 'Show who may do what'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite invites revoke-invite join members role remove rename grant revoke grants apply prune roles log audit export verify recovery-key recover managers checkpoint help" -f -a "log" -d 'Tell the network\'s history: who did what when'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite invites revoke-invite join members role remove rename grant revoke grants apply prune roles log audit export verify recovery-key recover managers checkpoint help" -f -a "audit" -d 'Check what the managers have shown, and print the proof of what is wrong'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite invites revoke-invite join members role remove rename grant revoke grants apply prune roles log audit export verify recovery-key recover managers checkpoint help" -f -a "export" -d 'Write the whole ledger to a file'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite invites revoke-invite join members role remove rename grant revoke grants apply prune roles log audit export verify recovery-key recover managers checkpoint help" -f -a "verify" -d 'Verify an exported ledger, without a daemon'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite invites revoke-invite join members role remove rename grant revoke grants apply prune roles log audit export verify recovery-key recover managers checkpoint help" -f -a "recovery-key" -d 'Make an offline key of the owner\'s and print it'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite invites revoke-invite join members role remove rename grant revoke grants apply prune roles log audit export verify recovery-key recover managers checkpoint help" -f -a "recover" -d 'Come back as the owner with a recovery key'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite invites revoke-invite join members role remove rename grant revoke grants apply prune roles log audit export verify recovery-key recover managers checkpoint help" -f -a "managers" -d 'Say which managers may stamp from now on'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite invites revoke-invite join members role remove rename grant revoke grants apply prune roles log audit export verify recovery-key recover managers checkpoint help" -f -a "checkpoint" -d 'Vouch for the network\'s state so far'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and not __fish_seen_subcommand_from create list show leave invite invites revoke-invite join members role remove rename grant revoke grants apply prune roles log audit export verify recovery-key recover managers checkpoint help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from create" -l manager -d 'The manager, as coco-manager init printed it' -r
 complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from create" -l user -d 'Your name in it [default: owner]' -r
 complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from create" -l node-name -d 'The name of this node [default: from the host\'s name]' -r
@@ -84,9 +103,20 @@ complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen
 complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from invite" -l device -d 'Invite a device of yours'
 complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from invite" -l no-publish -d 'Do not let the device publish resources of its own'
 complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from invite" -l self -d 'Invite your next app'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from invite" -l qr -d 'Draw it on stderr as a QR code, too'
 complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from invite" -l json -d 'Print the daemon\'s answer as JSON, one line each'
 complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from invite" -s h -l help -d 'Print help'
 complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from invite" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from invites" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from invites" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from invites" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from invites" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from invites" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from revoke-invite" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from revoke-invite" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from revoke-invite" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from revoke-invite" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from revoke-invite" -s V -l version -d 'Print version'
 complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from join" -l file -d 'Read the invite from this file' -r -F
 complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from join" -l node-name -d 'The name of this node [default: from the invite or the host\'s name]' -r
 complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from join" -l app -d 'Talk to the daemon of this app [default: default]' -r
@@ -99,27 +129,151 @@ complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen
 complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from members" -l json -d 'Print the daemon\'s answer as JSON, one line each'
 complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from members" -s h -l help -d 'Print help'
 complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from members" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from role" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from role" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from role" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from role" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from role" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from remove" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from remove" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from remove" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from remove" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from rename" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from rename" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from rename" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from rename" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from rename" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from grant" -l can -d 'What they may do with it' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from grant" -l when -d 'At which hours of the week, in which time zone [default: always]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from grant" -l until -d 'Until when: a date, whose first moment in UTC is the end, or a time with its offset' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from grant" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from grant" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from grant" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from grant" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from grant" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from revoke" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from revoke" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from revoke" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from revoke" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from revoke" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from grants" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from grants" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from grants" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from grants" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from grants" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from apply" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from apply" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from apply" -l dry-run -d 'Change nothing, print what would change'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from apply" -l remove -d 'Remove people who are not in the file, as `remove = true` in it does'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from apply" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from apply" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from apply" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from prune" -l unseen -d 'For how long nobody has seen them: 30d, 12w' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from prune" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from prune" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from prune" -l devices -d 'Remove devices, too'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from prune" -l dry-run -d 'Remove nothing, list them'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from prune" -l yes -d 'Do not ask'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from prune" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from prune" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from roles" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from roles" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from roles" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from roles" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from roles" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from log" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from log" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from log" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from log" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from log" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from audit" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from audit" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from audit" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from audit" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from audit" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from export" -l output -d 'Where to; - is stdout' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from export" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from export" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from export" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from export" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from verify" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from verify" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from verify" -l guest -d 'Take a guest\'s ledger, in which the content of some entries is left out'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from verify" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from verify" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from recovery-key" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from recovery-key" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from recovery-key" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from recovery-key" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from recovery-key" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from recover" -l file -d 'Read the key from this file' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from recover" -l node-name -d 'The name of this node [default: from the host\'s name]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from recover" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from recover" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from recover" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from recover" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from recover" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from managers" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from managers" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from managers" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from managers" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from managers" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from checkpoint" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from checkpoint" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from checkpoint" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from checkpoint" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from checkpoint" -s V -l version -d 'Print version'
 complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "create" -d 'Found a network, owned by you'
 complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the networks this daemon has joined'
 complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show one network'
 complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "leave" -d 'Leave a network, removing this node from it'
 complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "invite" -d 'Make an invite and print it'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "invites" -d 'List the invites that can still be used'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "revoke-invite" -d 'Revoke an invite'
 complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "join" -d 'Join a network by an invite'
 complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "members" -d 'List the people of a network and their nodes'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "role" -d 'Change what a person is: owner, admin or guest'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "remove" -d 'Remove a person with all their nodes'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "rename" -d 'Call a person something else'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "grant" -d 'Let a guest use a resource, instead of what they were granted of it before'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "revoke" -d 'Take a grant back; what is open by it is cut'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "grants" -d 'List the grants'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "apply" -d 'Make roles, resources and grants what a file says'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "prune" -d 'Remove nodes that nobody has seen for long'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "roles" -d 'Show who may do what'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "log" -d 'Tell the network\'s history: who did what when'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "audit" -d 'Check what the managers have shown, and print the proof of what is wrong'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "export" -d 'Write the whole ledger to a file'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "verify" -d 'Verify an exported ledger, without a daemon'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "recovery-key" -d 'Make an offline key of the owner\'s and print it'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "recover" -d 'Come back as the owner with a recovery key'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "managers" -d 'Say which managers may stamp from now on'
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "checkpoint" -d 'Vouch for the network\'s state so far'
 complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c cococtl -n "__fish_cococtl_using_subcommand node; and not __fish_seen_subcommand_from remove help" -l app -d 'Talk to the daemon of this app [default: default]' -r
-complete -c cococtl -n "__fish_cococtl_using_subcommand node; and not __fish_seen_subcommand_from remove help" -l socket -d 'Talk to the daemon behind this control socket' -r -F
-complete -c cococtl -n "__fish_cococtl_using_subcommand node; and not __fish_seen_subcommand_from remove help" -l json -d 'Print the daemon\'s answer as JSON, one line each'
-complete -c cococtl -n "__fish_cococtl_using_subcommand node; and not __fish_seen_subcommand_from remove help" -s h -l help -d 'Print help'
-complete -c cococtl -n "__fish_cococtl_using_subcommand node; and not __fish_seen_subcommand_from remove help" -s V -l version -d 'Print version'
-complete -c cococtl -n "__fish_cococtl_using_subcommand node; and not __fish_seen_subcommand_from remove help" -f -a "remove" -d 'Remove a node from a network'
-complete -c cococtl -n "__fish_cococtl_using_subcommand node; and not __fish_seen_subcommand_from remove help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c cococtl -n "__fish_cococtl_using_subcommand node; and not __fish_seen_subcommand_from remove rename help" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand node; and not __fish_seen_subcommand_from remove rename help" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand node; and not __fish_seen_subcommand_from remove rename help" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand node; and not __fish_seen_subcommand_from remove rename help" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand node; and not __fish_seen_subcommand_from remove rename help" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand node; and not __fish_seen_subcommand_from remove rename help" -f -a "remove" -d 'Remove a node from a network'
+complete -c cococtl -n "__fish_cococtl_using_subcommand node; and not __fish_seen_subcommand_from remove rename help" -f -a "rename" -d 'Call a node something else'
+complete -c cococtl -n "__fish_cococtl_using_subcommand node; and not __fish_seen_subcommand_from remove rename help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c cococtl -n "__fish_cococtl_using_subcommand node; and __fish_seen_subcommand_from remove" -l app -d 'Talk to the daemon of this app [default: default]' -r
 complete -c cococtl -n "__fish_cococtl_using_subcommand node; and __fish_seen_subcommand_from remove" -l socket -d 'Talk to the daemon behind this control socket' -r -F
 complete -c cococtl -n "__fish_cococtl_using_subcommand node; and __fish_seen_subcommand_from remove" -l json -d 'Print the daemon\'s answer as JSON, one line each'
 complete -c cococtl -n "__fish_cococtl_using_subcommand node; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
 complete -c cococtl -n "__fish_cococtl_using_subcommand node; and __fish_seen_subcommand_from remove" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand node; and __fish_seen_subcommand_from rename" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand node; and __fish_seen_subcommand_from rename" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand node; and __fish_seen_subcommand_from rename" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand node; and __fish_seen_subcommand_from rename" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand node; and __fish_seen_subcommand_from rename" -s V -l version -d 'Print version'
 complete -c cococtl -n "__fish_cococtl_using_subcommand node; and __fish_seen_subcommand_from help" -f -a "remove" -d 'Remove a node from a network'
+complete -c cococtl -n "__fish_cococtl_using_subcommand node; and __fish_seen_subcommand_from help" -f -a "rename" -d 'Call a node something else'
 complete -c cococtl -n "__fish_cococtl_using_subcommand node; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and not __fish_seen_subcommand_from expose open list close help" -l app -d 'Talk to the daemon of this app [default: default]' -r
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and not __fish_seen_subcommand_from expose open list close help" -l socket -d 'Talk to the daemon behind this control socket' -r -F
@@ -188,7 +342,7 @@ complete -c cococtl -n "__fish_cococtl_using_subcommand completions" -l socket -
 complete -c cococtl -n "__fish_cococtl_using_subcommand completions" -l json -d 'Print the daemon\'s answer as JSON, one line each'
 complete -c cococtl -n "__fish_cococtl_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c cococtl -n "__fish_cococtl_using_subcommand completions" -s V -l version -d 'Print version'
-complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping wait completions help" -f -a "network" -d 'Found, join and look at networks'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping wait completions help" -f -a "network" -d 'Found and join networks, and say who may do what in them'
 complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping wait completions help" -f -a "node" -d 'Manage the nodes of a network'
 complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping wait completions help" -f -a "tunnel" -d 'Expose resources, and open those of others'
 complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping wait completions help" -f -a "status" -d 'Show the daemon, its networks, peers and tunnels'
@@ -201,9 +355,29 @@ complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_su
 complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "show" -d 'Show one network'
 complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "leave" -d 'Leave a network, removing this node from it'
 complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "invite" -d 'Make an invite and print it'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "invites" -d 'List the invites that can still be used'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "revoke-invite" -d 'Revoke an invite'
 complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "join" -d 'Join a network by an invite'
 complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "members" -d 'List the people of a network and their nodes'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "role" -d 'Change what a person is: owner, admin or guest'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "remove" -d 'Remove a person with all their nodes'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "rename" -d 'Call a person something else'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "grant" -d 'Let a guest use a resource, instead of what they were granted of it before'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "revoke" -d 'Take a grant back; what is open by it is cut'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "grants" -d 'List the grants'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "apply" -d 'Make roles, resources and grants what a file says'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "prune" -d 'Remove nodes that nobody has seen for long'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "roles" -d 'Show who may do what'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "log" -d 'Tell the network\'s history: who did what when'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "audit" -d 'Check what the managers have shown, and print the proof of what is wrong'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "export" -d 'Write the whole ledger to a file'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "verify" -d 'Verify an exported ledger, without a daemon'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "recovery-key" -d 'Make an offline key of the owner\'s and print it'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "recover" -d 'Come back as the owner with a recovery key'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "managers" -d 'Say which managers may stamp from now on'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "checkpoint" -d 'Vouch for the network\'s state so far'
 complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from node" -f -a "remove" -d 'Remove a node from a network'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from node" -f -a "rename" -d 'Call a node something else'
 complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from tunnel" -f -a "expose" -d 'Offer a service as a resource of a network'
 complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from tunnel" -f -a "open" -d 'Open a resource and print its local URL'
 complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from tunnel" -f -a "list" -d 'List what is exposed and opened here'

@@ -10,6 +10,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::time::Duration;
 
 use coconet::control::{ErrorKind, Failure, VERSION};
+use coconet::ledger::archive::ARCHIVE_MAX;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Method, Request, Response, header};
@@ -34,6 +35,12 @@ pub(crate) const SLOW: Duration = Duration::from_secs(60);
 
 /// What a deadline given to the daemon is exceeded by here, for the same reason.
 pub(crate) const GRACE: Duration = Duration::from_secs(5);
+
+/// The type of a ledger file.
+const FILE_TYPE: &str = "application/octet-stream";
+
+const SAME_RELEASE: &str =
+    "cocod --version and cococtl --version should be the same; then look at the daemon's log";
 
 /// The way to one daemon.
 #[derive(Debug)]
@@ -75,9 +82,48 @@ impl Client {
         self.call(Method::POST, path, body.into(), limit).await
     }
 
+    /// `POST` without a body, which the manager has to agree to.
+    pub(crate) async fn ask<T: DeserializeOwned>(&self, path: &str) -> Result<Answer<T>, Fail> {
+        self.call(Method::POST, path, Bytes::new(), SLOW).await
+    }
+
     /// `DELETE`, which the manager has to agree to.
     pub(crate) async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<Answer<T>, Fail> {
         self.call(Method::DELETE, path, Bytes::new(), SLOW).await
+    }
+
+    /// `GET` of a ledger file, handed to `sink` piece by piece. Returns its length.
+    pub(crate) async fn download(
+        &self,
+        path: &str,
+        mut sink: impl FnMut(&[u8]) -> Result<(), Fail>,
+    ) -> Result<u64, Fail> {
+        let asked = self.send(Method::GET, path, Bytes::new());
+        let response = timeout(SLOW, asked).await.map_err(|_| self.silent(SLOW))??;
+        let status = response.status();
+        let kind = response.headers().get(header::CONTENT_TYPE);
+        let is_file = kind.is_some_and(|kind| kind == FILE_TYPE);
+        let mut body = response.into_body();
+        if !status.is_success() {
+            let read = timeout(QUICK, Limited::new(body, ANSWER_MAX).collect()).await;
+            let read = read.map_err(|_| self.silent(QUICK))?;
+            let body = read.map_err(|error| self.broken_off(error.as_ref()))?.to_bytes();
+            return Err(self.failure(status.as_u16(), &body));
+        }
+        if !is_file {
+            return Err(Fail::failed("the daemon's answer is no ledger file").hint(SAME_RELEASE));
+        }
+        let mut length = 0;
+        loop {
+            let frame = timeout(QUICK, body.frame()).await.map_err(|_| self.silent(QUICK))?;
+            let Some(frame) = frame else { return Ok(length) };
+            let Ok(data) = frame.map_err(|error| self.gone(error))?.into_data() else { continue };
+            length += data.len() as u64;
+            if length > ARCHIVE_MAX as u64 {
+                return Err(Fail::failed(format!("the ledger is longer than {} MiB", ARCHIVE_MAX >> 20)));
+            }
+            sink(&data)?;
+        }
     }
 
     /// Listens to `GET /v1/events`.
@@ -126,9 +172,7 @@ impl Client {
 
     fn answer<T: DeserializeOwned>(&self, body: &[u8]) -> Result<Answer<T>, Fail> {
         let senseless = |cause: String| {
-            Fail::failed("the daemon's answer makes no sense").because(cause).hint(
-                "cocod --version and cococtl --version should be the same; then look at the daemon's log",
-            )
+            Fail::failed("the daemon's answer makes no sense").because(cause).hint(SAME_RELEASE)
         };
         let json = std::str::from_utf8(body).map_err(|error| senseless(error.to_string()))?;
         let Versioned { version } =
@@ -146,10 +190,10 @@ impl Client {
     fn failure(&self, status: u16, body: &[u8]) -> Fail {
         match serde_json::from_slice::<Failure>(body) {
             Ok(failure) => Fail::reported(failure, &self.place.me),
-            Err(_) => Fail::failed(format!(
-                "the daemon refused with HTTP status {status} and did not say why"
-            ))
-            .hint("cocod --version and cococtl --version should be the same; then look at the daemon's log"),
+            Err(_) => {
+                Fail::failed(format!("the daemon refused with HTTP status {status} and did not say why"))
+                    .hint(SAME_RELEASE)
+            }
         }
     }
 

@@ -14,6 +14,9 @@ use coconet::control::{ErrorKind, Failure};
 
 use crate::print::{clean, complain};
 
+/// The exit code of [`Fail::WouldChange`]: behind those of [`ErrorKind`].
+const WOULD_CHANGE: u8 = 9;
+
 /// Most causes of one error that are printed.
 const CAUSES_MAX: usize = 16;
 
@@ -22,6 +25,8 @@ const CAUSES_MAX: usize = 16;
 pub(crate) enum Fail {
     /// Nobody reads our output any more: no error, and nobody to tell.
     OutputClosed,
+    /// A dry run found something to do, and has told it: no error either.
+    WouldChange,
     /// An error.
     Error(Box<Told>),
 }
@@ -84,6 +89,7 @@ impl Fail {
     pub(crate) fn within(self, message: impl Into<String>) -> Self {
         match self {
             Self::OutputClosed => Self::OutputClosed,
+            Self::WouldChange => Self::WouldChange,
             Self::Error(mut told) => {
                 told.causes.insert(0, std::mem::replace(&mut told.message, message.into()));
                 Self::Error(told)
@@ -114,15 +120,29 @@ impl Fail {
     /// Its kind, of an error.
     pub(crate) fn kind(&self) -> Option<ErrorKind> {
         match self {
-            Self::OutputClosed => None,
+            Self::OutputClosed | Self::WouldChange => None,
             Self::Error(told) => Some(told.kind),
+        }
+    }
+
+    /// Whether a run of several requests is better given up: the next would not be answered, either.
+    pub(crate) fn ends_a_run(&self) -> bool {
+        match self.kind() {
+            None | Some(ErrorKind::Unreachable | ErrorKind::TimedOut | ErrorKind::NotAMember) => true,
+            Some(
+                ErrorKind::Failed
+                | ErrorKind::Usage
+                | ErrorKind::NotPermitted
+                | ErrorKind::NotFound
+                | ErrorKind::Quota,
+            ) => false,
         }
     }
 
     /// Its message, in one line with its causes.
     pub(crate) fn summary(&self) -> String {
         match self {
-            Self::OutputClosed => String::new(),
+            Self::OutputClosed | Self::WouldChange => String::new(),
             Self::Error(told) => {
                 let causes = told.causes.iter().map(|cause| format!(": {cause}"));
                 format!("{}{}", told.message, causes.collect::<String>())
@@ -134,6 +154,7 @@ impl Fail {
     pub(crate) fn report(self) -> ExitCode {
         match self {
             Self::OutputClosed => ExitCode::SUCCESS,
+            Self::WouldChange => ExitCode::from(WOULD_CHANGE),
             Self::Error(told) => {
                 complain(&told.lines());
                 ExitCode::from(told.kind.exit_code())
@@ -159,7 +180,7 @@ mod tests {
 
     fn lines(fail: &Fail) -> Vec<String> {
         match fail {
-            Fail::OutputClosed => Vec::new(),
+            Fail::OutputClosed | Fail::WouldChange => Vec::new(),
             Fail::Error(told) => told.lines(),
         }
     }
@@ -170,6 +191,21 @@ mod tests {
         let expected =
             ["error: outer", "  caused by: inner", "  caused by: innermost", "hint: cococtl status"];
         assert_eq!(lines(&fail), expected);
+    }
+
+    #[test]
+    fn what_would_change_has_a_code_of_its_own() {
+        let kinds = [
+            ErrorKind::Failed,
+            ErrorKind::Usage,
+            ErrorKind::Unreachable,
+            ErrorKind::NotPermitted,
+            ErrorKind::NotFound,
+            ErrorKind::TimedOut,
+            ErrorKind::Quota,
+            ErrorKind::NotAMember,
+        ];
+        assert!(kinds.iter().all(|kind| kind.exit_code() != WOULD_CHANGE));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! everything else on stderr. Whatever goes wrong is a [`fail::Fail`], which knows its text and its
 //! exit code. What can be checked here is checked here; the daemon decides the rest.
 
+mod apply;
 mod args;
 mod client;
 mod commands;
@@ -12,8 +13,11 @@ mod duration;
 mod fail;
 mod place;
 mod print;
+mod qr;
+mod secret;
 mod table;
 mod units;
+mod until;
 
 use std::process::ExitCode;
 

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 
 use coconet::invite::INVITE_TEXT_MAX;
 use coconet::name::{SHOWN_MAX, shown};
+use serde::Serialize;
 
 use crate::client::Answer;
 use crate::fail::Fail;
@@ -31,6 +32,17 @@ impl Printer {
         if self.json { write(&(one_line(&answer.json) + "\n")) } else { self.lines(human(&answer.value)) }
     }
 
+    /// Prints what we found out ourselves: as JSON, or as the lines that `human` makes of it.
+    pub(crate) fn own<T, L>(self, value: T, human: impl FnOnce(&T) -> L) -> Result<(), Fail>
+    where
+        T: Serialize,
+        L: IntoIterator<Item = String>,
+    {
+        let json = serde_json::to_string(&value)
+            .map_err(|error| Fail::failed("cannot write the result").because(error))?;
+        self.answer(&Answer { json, value }, human)
+    }
+
     /// Prints lines for people.
     pub(crate) fn lines(self, lines: impl IntoIterator<Item = String>) -> Result<(), Fail> {
         let text: String = lines.into_iter().map(|line| clean(&line) + "\n").collect();
@@ -40,6 +52,11 @@ impl Printer {
     /// Prints text of our own as it is: help, completions.
     pub(crate) fn verbatim(self, text: &str) -> Result<(), Fail> {
         write(text)
+    }
+
+    /// Draws lines of our own on stderr as they are.
+    pub(crate) fn draw(self, lines: &[String]) {
+        complain(lines);
     }
 
     /// Says something on stderr.

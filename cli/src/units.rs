@@ -23,6 +23,15 @@ pub(crate) fn bytes(count: u64) -> String {
     unreachable!("the last unit takes everything")
 }
 
+/// `1 user`, `3 entries`.
+pub(crate) fn count(count: u64, noun: &str) -> String {
+    match (count, noun.strip_suffix('y')) {
+        (1, _) => format!("1 {noun}"),
+        (_, Some(stem)) => format!("{count} {stem}ies"),
+        (_, None) => format!("{count} {noun}s"),
+    }
+}
+
 /// A round trip: `850 us`, `12.3 ms`, `2.0 s`.
 pub(crate) fn round_trip(micros: u64) -> String {
     match micros {
@@ -92,6 +101,14 @@ mod tests {
         ] {
             assert_eq!(bytes(count), text);
         }
+    }
+
+    #[test]
+    fn more_than_one_is_a_plural() {
+        assert_eq!(
+            [count(1, "entry"), count(0, "entry"), count(2, "node")],
+            ["1 entry", "0 entries", "2 nodes"]
+        );
     }
 
     #[test]

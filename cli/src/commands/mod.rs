@@ -8,10 +8,11 @@ mod status;
 mod tunnel;
 mod wait;
 
+use coconet::control::{Change, Done};
 use coconet::name::Name;
 
 use crate::args::{Args, Command};
-use crate::client::{Client, segment};
+use crate::client::{Answer, Client, SLOW, segment};
 use crate::fail::Fail;
 use crate::place::Place;
 use crate::print::Printer;
@@ -33,11 +34,16 @@ impl Context {
 /// Runs one command line to its end.
 pub(crate) async fn run(args: Args) -> Result<(), Fail> {
     let out = Printer { json: args.json };
-    if let Some(Command::Completions { shell }) = args.command {
-        return completions::print(out, shell);
-    }
+    let command = match args.command {
+        Some(Command::Completions { shell }) => return completions::print(out, shell),
+        Some(Command::Network(command)) => match network::without_daemon(out, command)? {
+            Some(command) => Some(Command::Network(command)),
+            None => return Ok(()),
+        },
+        other => other,
+    };
     let context = Context { client: Client { place: Place::find(&args.which)? }, out };
-    match args.command {
+    match command {
         None => status::overview(&context).await,
         Some(Command::Status) => status::run(&context).await,
         Some(Command::Network(command)) => network::run(&context, command).await,
@@ -47,6 +53,23 @@ pub(crate) async fn run(args: Args) -> Result<(), Fail> {
         Some(Command::Wait(wait)) => wait::run(&context, &wait).await,
         Some(Command::Completions { shell }) => completions::print(out, shell),
     }
+}
+
+/// Asks for one entry in a network's ledger.
+async fn change(context: &Context, network: &Name, change: &Change) -> Result<Answer<Done>, Fail> {
+    context.client.post(&network_path(network, "changes"), change, SLOW).await
+}
+
+/// The same, and prints what was done.
+async fn change_and_tell(context: &Context, network: &Name, change: &Change) -> Result<(), Fail> {
+    let answer = self::change(context, network, change).await?;
+    context.out.answer(&answer, |done| [done.message.clone()])
+}
+
+/// The place of a network in the API, or of a part of it: `/v1/networks/NAME`, `/v1/networks/NAME/PART`.
+fn network_path(network: &Name, part: &str) -> String {
+    let slash = if part.is_empty() { "" } else { "/" };
+    format!("/v1/networks/{}{slash}{part}", segment(network.as_str()))
 }
 
 /// `?network=NAME`, where a network was named.

@@ -1,8 +1,8 @@
 //! `node`: the nodes of a network.
 
-use coconet::control::Done;
+use coconet::control::{Change, Done};
 
-use super::Context;
+use super::{Context, change_and_tell, network_path};
 use crate::args::Node;
 use crate::client::segment;
 use crate::fail::Fail;
@@ -10,9 +10,13 @@ use crate::fail::Fail;
 pub(super) async fn run(context: &Context, command: Node) -> Result<(), Fail> {
     match command {
         Node::Remove { network, node } => {
-            let path = format!("/v1/networks/{}/nodes/{}", segment(network.as_str()), segment(node.as_str()));
+            let path = network_path(&network, &format!("nodes/{}", segment(node.as_str())));
             let answer = context.client.delete::<Done>(&path).await?;
             context.out.answer(&answer, |done| [done.message.clone()])
+        }
+        Node::Rename { network, node, to } => {
+            let change = Change::RenameNode { node: node.as_str().to_owned(), to };
+            change_and_tell(context, &network, &change).await
         }
     }
 }

@@ -105,7 +105,7 @@ fn network_lines(network: &Network, id: &str, now_ms: u64) -> Vec<String> {
     if let Some(alarm) = &network.ledger.alarm {
         lines.push(format!("!!! ALARM in {}: {alarm}", network.name));
     }
-    let count = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
+    let count = |count: usize, noun: &str| units::count(count as u64, noun);
     let size = format!("{}, {}", count(network.users, "user"), count(network.nodes, "node"));
     lines.push(field("network", &format!("{}, {kind}{size}, {id}", network.name)));
     let node = &network.node;
@@ -176,7 +176,8 @@ fn short_id(id: &str) -> String {
     id.parse::<NetworkId>().map_or_else(|_| clean(id), |id| id.to_string())
 }
 
-fn field(name: &str, value: &str) -> String {
+/// A line that says one thing.
+pub(super) fn field(name: &str, value: &str) -> String {
     format!("{name:<8}  {value}")
 }
 

@@ -1,5 +1,7 @@
 //! The command line: noun, then verb.
 
+mod network;
+
 use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -7,14 +9,15 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::error::ErrorKind as Clap;
-use clap::{ArgGroup, ColorChoice, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{ColorChoice, CommandFactory, Parser, Subcommand, ValueEnum};
 use coconet::id::NodeId;
 use coconet::name::{Name, NameError};
-use coconet::role::Role;
 
 use crate::duration;
 use crate::fail::Fail;
 use crate::print::Printer;
+
+pub(crate) use network::{Apply, Grant, Instead, Invite, InviteRef, Join, Network, Prune, Recover};
 
 const AFTER: &str = "\
 Examples:
@@ -23,6 +26,7 @@ Examples:
   $ cococtl --app camera network join -
   $ cococtl --app camera tunnel expose rtsp://192.168.1.20/stream1 --name front-door
   $ cococtl tunnel open front-door
+  $ cococtl network grant home bob front-door --can play
 
 Environment:
   COCO_APP     the app, where --app is not given
@@ -37,7 +41,8 @@ Exit status:
   5  there is no such thing
   6  no answer in time, or the peer is offline
   7  a quota is used up
-  8  no longer a member of the network";
+  8  no longer a member of the network
+  9  it would change something: network apply --dry-run";
 
 const GLOBAL: &str = "Global options";
 
@@ -69,7 +74,7 @@ pub(crate) struct Which {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Found, join and look at networks
+    /// Found and join networks, and say who may do what in them
     #[command(subcommand, arg_required_else_help = true)]
     Network(Network),
     /// Manage the nodes of a network
@@ -104,106 +109,6 @@ Examples:
 }
 
 #[derive(Subcommand)]
-pub(crate) enum Network {
-    /// Found a network, owned by you
-    #[command(after_help = "\
-Examples:
-  $ cococtl network create home --manager mgr1...@manager.example:4433 --user alice")]
-    Create {
-        /// The name of the network
-        name: Name,
-        /// The manager, as coco-manager init printed it
-        #[arg(long, value_name = "MGRADDR")]
-        manager: String,
-        /// Your name in it [default: owner]
-        #[arg(long, value_name = "NAME")]
-        user: Option<Name>,
-        /// The name of this node [default: from the host's name]
-        #[arg(long, value_name = "NAME")]
-        node_name: Option<Name>,
-    },
-    /// List the networks this daemon has joined
-    List,
-    /// Show one network
-    Show {
-        /// The network
-        name: Name,
-    },
-    /// Leave a network, removing this node from it
-    Leave {
-        /// The network
-        name: Name,
-        /// Delete keys and ledger here even if the manager cannot be told
-        #[arg(long)]
-        forget: bool,
-    },
-    /// Make an invite and print it
-    Invite(Invite),
-    /// Join a network by an invite
-    #[command(
-        override_usage = "cococtl network join [OPTIONS] <INVITE|-|--file FILE>",
-        after_help = "Arguments of a command are seen by everybody on the machine: prefer - or --file.\n\n\
-                      Examples:\n  $ cococtl network join - --node-name laptop < invite.txt"
-    )]
-    Join(Join),
-    /// List the people of a network and their nodes
-    Members {
-        /// The network
-        name: Name,
-    },
-}
-
-#[derive(clap::Args)]
-#[command(
-    group = ArgGroup::new("as").required(true).args(["device", "self_app", "user"]),
-    after_help = "The invite alone goes to stdout. It is a secret: whoever has it can join.\n\n\
-                  Examples:\n  $ cococtl network invite home --device\n  \
-                  $ cococtl network invite home --user bob --role guest --expires 12h"
-)]
-pub(crate) struct Invite {
-    /// The network
-    pub(crate) name: Name,
-    /// Invite a device of yours
-    #[arg(long)]
-    pub(crate) device: bool,
-    /// Do not let the device publish resources of its own
-    #[arg(long, requires = "device", conflicts_with_all = ["self_app", "user"])]
-    pub(crate) no_publish: bool,
-    /// Invite your next app
-    #[arg(long = "self")]
-    pub(crate) self_app: bool,
-    /// Invite an app of this person
-    #[arg(long, value_name = "NAME", requires = "role")]
-    pub(crate) user: Option<Name>,
-    /// What that person may do: admin or guest
-    #[arg(long, requires = "user", conflicts_with_all = ["device", "self_app"], value_parser = invited_role)]
-    pub(crate) role: Option<Role>,
-    /// How often it can be used
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) uses: u32,
-    /// For how long: 30s, 5m, 12h, 7d, 2w
-    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = duration::parse)]
-    pub(crate) expires: Duration,
-    /// The name of the node that joins
-    #[arg(long, value_name = "NAME")]
-    pub(crate) node_name: Option<Name>,
-}
-
-#[derive(clap::Args)]
-#[command(group = ArgGroup::new("from").required(true).args(["invite", "file"]))]
-pub(crate) struct Join {
-    /// The invite, coco1..., or - to read it from stdin
-    #[arg(value_name = "INVITE")]
-    pub(crate) invite: Option<String>,
-    /// Read the invite from this file
-    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
-    pub(crate) file: Option<PathBuf>,
-    /// The name of this node [default: from the invite or the host's name]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) node_name: Option<Name>,
-}
-
-#[derive(Subcommand)]
 pub(crate) enum Node {
     /// Remove a node from a network
     #[command(after_help = "Examples:\n  $ cococtl node remove home old-laptop")]
@@ -212,6 +117,17 @@ pub(crate) enum Node {
         network: Name,
         /// The node, by name or whole id
         node: NodeRef,
+    },
+    /// Call a node something else
+    #[command(after_help = "Examples:\n  $ cococtl node rename home n:... hall-camera")]
+    Rename {
+        /// The network
+        network: Name,
+        /// The node, by name or whole id
+        node: NodeRef,
+        /// Its new name
+        #[arg(value_name = "NEWNAME")]
+        to: Name,
     },
 }
 
@@ -326,14 +242,6 @@ impl FromStr for NodeRef {
             return Ok(Self(id.full()));
         }
         text.parse().map(|name: Name| Self(name.into())).map_err(|error: NameError| error.to_string())
-    }
-}
-
-fn invited_role(text: &str) -> Result<Role, String> {
-    match text.parse() {
-        Ok(role @ (Role::Admin | Role::Guest)) => Ok(role),
-        Ok(Role::Owner) => Err("an invite makes nobody an owner: admin or guest".to_owned()),
-        Err(error) => Err(format!("{error}, and an invite is for an admin or a guest")),
     }
 }
 

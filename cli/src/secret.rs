@@ -1,0 +1,99 @@
+//! Secrets that are handed to a command: as a word, on stdin, or in a file.
+//!
+//! What is read is bounded, and what cannot be read is never repeated.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, IsTerminal, Read};
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use coconet::invite::INVITE_TEXT_MAX;
+use coconet::recovery::RECOVERY_TEXT_MAX;
+use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
+
+use crate::fail::Fail;
+use crate::place::word;
+use crate::print::Printer;
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Secret {
+    /// As people call it.
+    pub(crate) what: &'static str,
+    /// The command that takes it on stdin.
+    pub(crate) command: &'static str,
+    /// Whether the terminal shows it while it is pasted.
+    pub(crate) shown: bool,
+}
+
+/// Most bytes read: the longest of them, cut into lines.
+const READ_MAX: u64 =
+    2 * (if INVITE_TEXT_MAX > RECOVERY_TEXT_MAX { INVITE_TEXT_MAX } else { RECOVERY_TEXT_MAX }) as u64;
+
+impl Secret {
+    /// The secret in `given` or else in `file`; `-` is stdin. Mail and chat programs cut long lines, and
+    /// nothing in a secret is a space: they are left out.
+    pub(crate) fn read(self, out: Printer, given: Option<&str>, file: Option<&Path>) -> Result<String, Fail> {
+        let text = match (given, file) {
+            (Some("-"), _) => self.on_stdin(out)?,
+            (Some(given), _) => given.to_owned(),
+            (None, Some(file)) => self.in_file(file)?,
+            (None, None) => return Err(Fail::usage(format!("the {} is missing", self.what))),
+        };
+        Ok(text.split_whitespace().collect())
+    }
+
+    fn on_stdin(self, out: Printer) -> Result<String, Fail> {
+        let stdin = io::stdin();
+        if !stdin.is_terminal() {
+            return bounded(stdin.lock()).map_err(|error| self.unreadable("stdin", error));
+        }
+        let quiet = if self.shown { None } else { Some(Quiet::now()) };
+        let quiet = quiet.transpose().map_err(|error| self.unreadable("the terminal", error.into()))?;
+        out.note(&format!("paste the {}, then press Enter:", self.what));
+        let mut line = String::new();
+        let read = stdin.lock().take(READ_MAX).read_line(&mut line);
+        drop(quiet);
+        read.map(|_| line).map_err(|error| self.unreadable("stdin", error))
+    }
+
+    fn in_file(self, file: &Path) -> Result<String, Fail> {
+        let opened = File::open(file).and_then(|file| bounded(BufReader::new(file)));
+        opened.map_err(|error| self.unreadable(&word(&file.to_string_lossy()), error))
+    }
+
+    fn unreadable(self, from: &str, error: io::Error) -> Fail {
+        Fail::failed(format!("cannot read the {} from {from}", self.what))
+            .because(error)
+            .hint(format!("{} -, with the {} on its stdin", self.command, self.what))
+    }
+}
+
+/// The text that `from` holds. What is too long is cut, and then no secret.
+fn bounded(from: impl Read) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    from.take(READ_MAX).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// A terminal that does not show what is typed, until this is dropped.
+struct Quiet(Termios);
+
+impl Quiet {
+    fn now() -> nix::Result<Self> {
+        let before = tcgetattr(io::stdin().as_fd())?;
+        let mut quiet = before.clone();
+        // The line end is shown, so that the next line begins on its own.
+        quiet.local_flags.remove(LocalFlags::ECHO);
+        quiet.local_flags.insert(LocalFlags::ECHONL);
+        tcsetattr(io::stdin().as_fd(), SetArg::TCSAFLUSH, &quiet)?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        // Nothing better is left to try.
+        let _ = tcsetattr(io::stdin().as_fd(), SetArg::TCSANOW, &self.0);
+    }
+}
