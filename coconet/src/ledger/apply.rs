@@ -33,9 +33,17 @@ impl State {
                 }
                 self.users.remove(&op.user);
                 self.grants.remove(&op.user);
+                // What is left of their invites would let them in again.
+                for known in self.invites.values_mut().filter(|known| known.invite.purpose.is_for(&op.user)) {
+                    (known.left, known.revoked) = (0, true);
+                }
             }
             Op::Rename(Rename { what, to }) => self.rename(what, to),
             Op::Publish(Publish { name, kind, attributes }) => {
+                // Capabilities are of a kind: what was granted of the old one says nothing of the new.
+                if self.resources.get(&name).is_some_and(|known| known.kind != kind) {
+                    self.withdraw(&name);
+                }
                 self.resources.insert(name, Resource { node: author, kind, attributes });
             }
             Op::Withdraw(op) => self.withdraw(&op.name),
@@ -108,6 +116,7 @@ impl State {
                 }
                 let theirs = self.nodes.values_mut().filter(|node| node.user == from);
                 theirs.for_each(|node| node.user = to.clone());
+                self.invites.values_mut().for_each(|known| known.invite.purpose.rename(&from, &to));
             }
             Renamed::Node(id) => {
                 if let Some(node) = self.nodes.get_mut(&id) {

@@ -388,6 +388,22 @@ impl Op {
     }
 }
 
+impl Purpose {
+    /// Whether it is for the apps of the person `user`.
+    pub(super) fn is_for(&self, user: &Name) -> bool {
+        matches!(self, Self::User { name, .. } if name == user)
+    }
+
+    /// The person `from` is called `to` from now on.
+    pub(super) fn rename(&mut self, from: &Name, to: &Name) {
+        if let Self::User { name, .. } = self
+            && *name == *from
+        {
+            name.clone_from(to);
+        }
+    }
+}
+
 /// What an invite's secret signs when `record` joins `network` under `name`.
 pub fn join_message(network: NetworkId, record: &NodeRecord, name: &Name) -> Vec<u8> {
     cbor::encode(&(network, record, name))
