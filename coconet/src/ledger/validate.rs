@@ -70,6 +70,9 @@ impl State {
     fn validate_revoke_invite(&self, author: NodeId, op: &RevokeInvite) -> Result<(), Violation> {
         let own = self.nodes.get(&author).ok_or(Violation::NotMember)?;
         let known = self.invites.get(&op.key).ok_or(Violation::InviteUnknown)?;
+        if known.revoked {
+            return Err(Violation::InviteRevoked);
+        }
         if known.left == 0 {
             return Err(Violation::InviteUsed);
         }
@@ -78,7 +81,10 @@ impl State {
             return Ok(());
         }
         self.require(author, Action::RevokeInvite)?;
-        // Who could not have made the invite does not unmake it.
+        // Who could not have made the invite does not unmake it: an owner's next app is an owner's.
+        if known.invite.purpose == Purpose::SelfApp && self.authority(known.inviter) == Some(Role::Owner) {
+            self.require(author, Action::SetOwner)?;
+        }
         self.may_invite(author, &known.invite.purpose)
     }
 
