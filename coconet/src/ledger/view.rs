@@ -3,20 +3,23 @@
 //! A guest sees the genesis and who may stamp, the keys of owners, admins and devices with the invites
 //! that brought them, everything about itself, its grants, and the resources it was ever granted. That
 //! set is closed: each visible entry can be judged by the visible ones before it. Other guests, other
-//! grants and the other resources stay out. [`views`] is computed by whoever holds the whole ledger, and
-//! [`digest`] over what was left out lets the two compare.
+//! grants and the other resources stay out, also those that bear the name of somebody or something the
+//! guest does see. [`views`] is computed by whoever holds the whole ledger, and [`digest`] over what was
+//! left out lets the two compare.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::entry::Entry;
-use super::op::{Op, Purpose, Renamed};
-use super::state::NodeKind;
+use super::op::{Join, Op, Purpose, Renamed};
 use crate::id::{Hash, InviteKey, NodeId};
 use crate::name::Name;
 use crate::role::Role;
 
-/// Who a person or node is, whatever they are called.
+/// Who a person is, whatever they are called.
 type Person = usize;
+
+/// Which resource it is: after a withdrawal the same name is another one.
+type Offer = usize;
 
 /// For each entry of a whole ledger, whether the guest `viewer` (a name at the end of it) sees its body.
 pub fn views(entries: &[Entry], viewer: &Name) -> Vec<bool> {
@@ -36,9 +39,13 @@ pub fn views(entries: &[Entry], viewer: &Name) -> Vec<bool> {
         .map(|about| match about {
             About::Everybody => true,
             About::Owners => false,
-            About::Person(person) => Some(person) == own || register.public.contains(&person),
+            About::Person(person) => register.shown(person, own),
+            About::Invite(key) => {
+                let invited = register.invites.get(&key).map(|known| &known.invited);
+                invited.is_some_and(|people| people.iter().any(|person| register.shown(*person, own)))
+            }
             About::Guest(person) => Some(person) == own,
-            About::Resource(name) => granted.contains(&name),
+            About::Resource(offer) => granted.contains(&offer),
         })
         .collect()
 }
@@ -56,24 +63,40 @@ enum About {
     Owners,
     /// Seen by all when the person ever was more than a guest, else by the person alone.
     Person(Person),
+    /// Seen by those who see one of the people it was for.
+    Invite(InviteKey),
     /// Seen by the person alone.
     Guest(Person),
-    Resource(Name),
+    /// Seen by those who were ever granted it.
+    Resource(Offer),
+}
+
+struct Invited {
+    inviter: NodeId,
+    purpose: Purpose,
+    /// The person expected, and those who came.
+    invited: BTreeSet<Person>,
 }
 
 #[derive(Default)]
 struct Register {
-    next: Person,
+    next: usize,
     people: BTreeMap<Name, Person>,
-    nodes: BTreeMap<NodeId, (Person, NodeKind)>,
-    invites: BTreeMap<InviteKey, (NodeId, Purpose)>,
+    nodes: BTreeMap<NodeId, Person>,
+    invites: BTreeMap<InviteKey, Invited>,
     /// People who ever were more than guests.
     public: BTreeSet<Person>,
-    /// Names of resources ever granted.
-    granted: BTreeMap<Person, BTreeSet<Name>>,
+    /// What is offered now, and by which node.
+    resources: BTreeMap<Name, (Offer, NodeId)>,
+    /// What a person was ever granted.
+    granted: BTreeMap<Person, BTreeSet<Offer>>,
 }
 
 impl Register {
+    fn shown(&self, person: Person, viewer: Option<Person>) -> bool {
+        Some(person) == viewer || self.public.contains(&person)
+    }
+
     fn note(&mut self, author: NodeId, op: Option<&Op>) -> About {
         match op {
             None | Some(Op::Checkpoint(_) | Op::Unknown { .. }) => About::Owners,
@@ -81,36 +104,26 @@ impl Register {
             Some(Op::Genesis(op)) => {
                 let person = self.person(&op.user);
                 self.public.insert(person);
-                self.nodes.insert(op.owner.node, (person, NodeKind::App));
+                self.nodes.insert(op.owner.node, person);
                 About::Everybody
             }
             Some(Op::Invite(op)) => {
-                self.invites.insert(op.key, (author, op.purpose.clone()));
-                self.about_invite(op.key)
-            }
-            Some(Op::RevokeInvite(op)) => self.about_invite(op.key),
-            Some(Op::Join(op)) => {
-                let Some((inviter, purpose)) = self.invites.get(&op.invite).cloned() else {
-                    return About::Owners;
-                };
-                let person = match &purpose {
-                    Purpose::User { name, .. } => self.person(name),
+                let invited = match &op.purpose {
+                    Purpose::User { name, .. } => BTreeSet::from([self.person(name)]),
                     Purpose::Device { .. } | Purpose::SelfApp | Purpose::Recovery => {
-                        self.nodes.get(&inviter).map_or(Person::MAX, |(person, _)| *person)
+                        self.nodes.get(&author).copied().into_iter().collect()
                     }
                 };
-                let kind = match purpose {
-                    Purpose::Device { .. } => NodeKind::Device,
-                    Purpose::Recovery => NodeKind::Recovery,
-                    Purpose::SelfApp | Purpose::User { .. } => NodeKind::App,
-                };
-                self.nodes.insert(op.record.node, (person, kind));
-                About::Person(person)
+                let invite = Invited { inviter: author, purpose: op.purpose.clone(), invited };
+                self.invites.insert(op.key, invite);
+                About::Invite(op.key)
             }
-            Some(Op::RemoveNode(op)) => match self.nodes.get(&op.node) {
-                Some((person, _)) => About::Person(*person),
-                None => About::Owners,
-            },
+            Some(Op::RevokeInvite(op)) => About::Invite(op.key),
+            Some(Op::Join(op)) => self.note_join(op),
+            Some(Op::RemoveNode(op)) => {
+                self.resources.retain(|_, (_, node)| *node != op.node);
+                self.about_node(op.node)
+            }
             Some(Op::SetRole(op)) => {
                 let person = self.person(&op.user);
                 if op.role != Role::Guest {
@@ -122,6 +135,8 @@ impl Register {
                 let person = self.person(&op.user);
                 // The name is free for somebody else.
                 self.people.remove(&op.user);
+                let nodes = &self.nodes;
+                self.resources.retain(|_, (_, node)| nodes.get(node) != Some(&person));
                 About::Person(person)
             }
             Some(Op::Rename(op)) => match &op.what {
@@ -130,40 +145,55 @@ impl Register {
                     let person = self.person(from);
                     self.people.remove(from);
                     self.people.insert(op.to.clone(), person);
+                    self.invites.values_mut().for_each(|known| known.purpose.rename(from, &op.to));
                     About::Person(person)
                 }
-                Renamed::Node(id) => match self.nodes.get(id) {
-                    Some((person, _)) => About::Person(*person),
-                    None => About::Owners,
-                },
+                Renamed::Node(id) => self.about_node(*id),
             },
-            Some(Op::Publish(op)) => About::Resource(op.name.clone()),
-            Some(Op::Withdraw(op)) => About::Resource(op.name.clone()),
+            Some(Op::Publish(op)) => {
+                let next = &mut self.next;
+                let (offer, _) =
+                    self.resources.entry(op.name.clone()).or_insert_with(|| (tick(next), author));
+                About::Resource(*offer)
+            }
+            Some(Op::Withdraw(op)) => {
+                self.resources.remove(&op.name).map_or(About::Owners, |(offer, _)| About::Resource(offer))
+            }
             Some(Op::Grant(op)) => {
                 let person = self.person(&op.user);
-                self.granted.entry(person).or_default().insert(op.resource.clone());
+                if let Some((offer, _)) = self.resources.get(&op.resource) {
+                    self.granted.entry(person).or_default().insert(*offer);
+                }
                 About::Guest(person)
             }
             Some(Op::RevokeGrant(op)) => About::Guest(self.person(&op.user)),
         }
     }
 
-    fn about_invite(&mut self, key: InviteKey) -> About {
-        let Some((inviter, purpose)) = self.invites.get(&key).cloned() else { return About::Owners };
-        match purpose {
-            Purpose::Device { .. } | Purpose::Recovery => About::Everybody,
-            Purpose::SelfApp => match self.nodes.get(&inviter) {
-                Some((person, _)) => About::Person(*person),
-                None => About::Owners,
-            },
+    fn note_join(&mut self, op: &Join) -> About {
+        let Some(Invited { inviter, purpose, .. }) = self.invites.get(&op.invite) else {
+            return About::Owners;
+        };
+        let person = match purpose.clone() {
             Purpose::User { name, role } => {
                 let person = self.person(&name);
                 if role != Role::Guest {
                     self.public.insert(person);
                 }
-                About::Person(person)
+                Some(person)
             }
+            Purpose::Device { .. } | Purpose::SelfApp | Purpose::Recovery => self.nodes.get(inviter).copied(),
+        };
+        let Some(person) = person else { return About::Owners };
+        if let Some(known) = self.invites.get_mut(&op.invite) {
+            known.invited.insert(person);
         }
+        self.nodes.insert(op.record.node, person);
+        About::Person(person)
+    }
+
+    fn about_node(&self, node: NodeId) -> About {
+        self.nodes.get(&node).map_or(About::Owners, |person| About::Person(*person))
     }
 
     /// The person of that name, known or expected.
@@ -171,8 +201,13 @@ impl Register {
         if let Some(person) = self.people.get(name) {
             return *person;
         }
-        self.next += 1;
-        self.people.insert(name.clone(), self.next);
-        self.next
+        let person = tick(&mut self.next);
+        self.people.insert(name.clone(), person);
+        person
     }
+}
+
+fn tick(next: &mut usize) -> usize {
+    *next += 1;
+    *next
 }
