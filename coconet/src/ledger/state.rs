@@ -313,18 +313,17 @@ impl State {
 
     /// Whether `viewer` may know that `node` exists: guests see owners, admins, devices and themselves.
     pub fn may_know(&self, viewer: NodeId, node: NodeId) -> bool {
-        let (Some(viewer), Some(known)) = (self.nodes.get(&viewer), self.nodes.get(&node)) else {
+        let (Some(own), Some(known)) = (self.nodes.get(&viewer), self.nodes.get(&node)) else {
             return false;
         };
-        let guest = |user: &Name| self.users.get(user).is_none_or(|user| user.role == Role::Guest);
-        !guest(&viewer.user) || viewer.user == known.user || !guest(&known.user)
+        self.guest(viewer).is_none() || self.guest(node).is_none() || own.user == known.user
     }
 
     /// The person `node` reads the ledger as: a guest, who sees only a part of it, or nobody in particular,
-    /// who sees all.
+    /// who sees all. A device sees all whoever it belongs to, for it judges who may open what it offers.
     pub fn guest(&self, node: NodeId) -> Option<&Name> {
-        let user = &self.nodes.get(&node)?.user;
-        self.users.get(user).filter(|user| user.role == Role::Guest).map(|_| user)
+        let node = self.nodes.get(&node).filter(|node| node.kind != NodeKind::Device)?;
+        self.users.get(&node.user).filter(|user| user.role == Role::Guest).map(|_| &node.user)
     }
 
     /// Whether `node` may use `resource` at some time, in or out of its hours.
