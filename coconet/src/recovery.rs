@@ -64,8 +64,9 @@ impl FromStr for Recovery {
 
     fn from_str(text: &str) -> Result<Self, RecoveryError> {
         let text = text.trim();
-        let body =
-            text.strip_prefix(PREFIX).filter(|_| text.len() <= RECOVERY_TEXT_MAX).ok_or(RecoveryError)?;
+        let head = text.get(..PREFIX.len()).filter(|head| head.eq_ignore_ascii_case(PREFIX));
+        let body = head.and(text.get(PREFIX.len()..)).filter(|body| body.len() <= RECOVERY_TEXT_MAX);
+        let body = body.ok_or(RecoveryError)?;
         let bytes = Zeroizing::new(decode_base32(body).ok_or(RecoveryError)?);
         let cut = bytes.len().checked_sub(CHECKSUM_LEN).ok_or(RecoveryError)?;
         let (body, sum) = bytes.split_at(cut);
