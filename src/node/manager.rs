@@ -84,7 +84,15 @@ impl ManagerLink {
             local: false,
             revoked: false,
         };
-        Self { network, name, endpoint, book, events, state: watch::Sender::new(state), crowded: AtomicBool::new(false) }
+        Self {
+            network,
+            name,
+            endpoint,
+            book,
+            events,
+            state: watch::Sender::new(state),
+            crowded: AtomicBool::new(false),
+        }
     }
 
     /// Keep the link up for as long as this is polled.
