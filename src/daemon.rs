@@ -45,6 +45,9 @@ pub struct Daemon {
     started_ms: u64,
     networks: Mutex<BTreeMap<Name, Arc<Node>>>,
     tunnels: Mutex<BTreeMap<u64, Arc<Opened>>>,
+    /// Held while a tunnel that works is written down, so that of two requests for one resource only
+    /// one gets it.
+    adding: tokio::sync::Mutex<()>,
 }
 
 impl Daemon {
@@ -59,6 +62,7 @@ impl Daemon {
             started_ms: clock::now_ms(),
             networks: Mutex::default(),
             tunnels: Mutex::default(),
+            adding: tokio::sync::Mutex::default(),
         });
         for row in daemon.store.networks().await? {
             let keys = daemon.state_dir.read_keys(row.id).map_err(|error| key_fault(&error))?;
@@ -298,6 +302,8 @@ impl Daemon {
                     .hint(format!("is the exporting node online? cococtl network members {}", node.name())));
             }
         }
+        let _adding = self.adding.lock().await;
+        self.require_not_open(&node, &request.resource)?;
         let end = TunnelEnd::Opened(trial.opened()?.listen().to_string());
         let id = self.store.add_tunnel(node.network(), request.resource, end).await?;
         let opened = trial.passed()?;
