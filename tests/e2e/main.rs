@@ -11,4 +11,5 @@ mod shutdown;
 mod streams;
 #[path = "../support/mod.rs"]
 mod support;
+mod tunnels;
 mod web;
