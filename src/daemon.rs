@@ -45,8 +45,8 @@ pub struct Daemon {
     started_ms: u64,
     networks: Mutex<BTreeMap<Name, Arc<Node>>>,
     tunnels: Mutex<BTreeMap<u64, Arc<Opened>>>,
-    /// Held while a tunnel that works is written down, so that of two requests for one resource only
-    /// one gets it.
+    /// Held while a network or a tunnel that works is written down or forgotten, so that of two requests
+    /// for one thing only one gets it.
     adding: tokio::sync::Mutex<()>,
 }
 
@@ -153,8 +153,7 @@ impl Daemon {
         })?;
         if let Some(node) = self.nodes().into_iter().find(|node| node.network() == invitation.network) {
             if node.is_member() {
-                return Err(Fault::failed(format!("this daemon has already joined {}", node.name()))
-                    .hint("another app on this machine needs its own daemon: cocod --app NAME"));
+                return Err(already_joined(&node));
             }
             // A removed node's keys never come back: make way for the new ones.
             self.forget(&node).await?;
@@ -256,10 +255,13 @@ impl Daemon {
         if !same {
             node.append(&Op::Publish(publish)).await?;
         }
+        let adding = self.adding.lock().await;
+        self.require_joined(&node)?;
         let end = TunnelEnd::Exposed(target.to_string());
         let id = self.store.add_tunnel(node.network(), request.name.clone(), end).await?;
         let exposure = Arc::new(Exposure::new(id, request.name, target.clone()));
         node.exposures().insert(Arc::clone(&exposure));
+        drop(adding);
         if let Err(error) = target_answers(&target).await {
             exposure.failed(&error);
         }
@@ -303,6 +305,7 @@ impl Daemon {
             }
         }
         let _adding = self.adding.lock().await;
+        self.require_joined(&node)?;
         self.require_not_open(&node, &request.resource)?;
         let end = TunnelEnd::Opened(trial.opened()?.listen().to_string());
         let id = self.store.add_tunnel(node.network(), request.resource, end).await?;
@@ -364,7 +367,8 @@ impl Daemon {
         let pinging = async {
             let peer = node.find_node(&request.node).await?;
             if peer == node.id() {
-                return Err(Fault::usage("that is this node itself"));
+                return Err(Fault::usage("that is this node itself")
+                    .hint(format!("cococtl network members {}", node.name())));
             }
             node.ping(peer).await
         };
@@ -377,12 +381,19 @@ impl Daemon {
     async fn settle(&self, founded: Founded) -> Result<Network> {
         let Founded { keys, endpoint, ledger, entries } = founded;
         let id = ledger.state().network();
+        let adding = self.adding.lock().await;
+        if let Some(node) = self.nodes().into_iter().find(|node| node.network() == id) {
+            return Err(already_joined(&node));
+        }
         let name = self.free_name(ledger.state().name());
         let port = endpoint.addresses().first().map_or(0, SocketAddr::port);
         let row = NetworkRow { id, name, port };
+        // Keys without their network are what is left of a join that was killed half-way.
+        self.state_dir.remove_keys(id).map_err(|error| key_fault(&error))?;
         self.state_dir.write_keys(id, &keys).map_err(|error| key_fault(&error))?;
         self.store.add_network(row.clone(), entries).await?;
         let node = self.run_node(&row, keys, Some(endpoint)).await?;
+        drop(adding);
         // Joined is joined; the answer is friendlier when the manager is already online in it.
         let _ = tokio::time::timeout(Duration::from_secs(2), node.manager().online()).await;
         Ok(node.status())
@@ -401,6 +412,7 @@ impl Daemon {
     }
 
     async fn forget(&self, node: &Arc<Node>) -> Result<()> {
+        let _adding = self.adding.lock().await;
         lock(&self.tunnels).retain(|_, opened| {
             let stays = opened.node().network() != node.network();
             if !stays {
@@ -460,6 +472,14 @@ impl Daemon {
             );
         }
         Ok(())
+    }
+
+    /// An error when the network was left while something in it was asked for.
+    fn require_joined(&self, node: &Arc<Node>) -> Result<()> {
+        if self.nodes().iter().any(|joined| Arc::ptr_eq(joined, node)) {
+            return Ok(());
+        }
+        Err(Fault::not_found(format!("{} was left", node.name())).hint("cococtl network list"))
     }
 
     fn require_not_open(&self, node: &Node, resource: &Name) -> Result<()> {
@@ -539,12 +559,17 @@ fn parse_target(url: &str) -> Result<Target> {
     })
 }
 
+fn already_joined(node: &Node) -> Fault {
+    Fault::failed(format!("this daemon has already joined {}", node.name()))
+        .hint("another app on this machine needs its own daemon: cocod --app NAME")
+}
+
 fn done(message: String) -> Done {
     Done { version: VERSION, message }
 }
 
 fn key_fault(error: &StateDirError) -> Fault {
-    Fault::failed("cannot use the key files").because(error)
+    Fault::failed("cannot use the key files").because(error).hint(error.hint())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
