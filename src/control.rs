@@ -10,7 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use axum::body::Bytes;
+use axum::body::{Bytes, to_bytes};
 use axum::extract::connect_info::{ConnectInfo, Connected};
 use axum::extract::{DefaultBodyLimit, Path as UrlPath, Query, Request, State};
 use axum::http::{StatusCode, header};
@@ -29,6 +29,8 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::daemon::Daemon;
 use crate::fault::{Fault, Result};
+
+const JSON: &str = "application/json";
 
 /// The socket's file, removed when the daemon goes.
 #[derive(Debug)]
@@ -117,6 +119,7 @@ fn router(daemon: Arc<Daemon>) -> Router {
         .method_not_allowed_fallback(async || answer::<()>(Err(Fault::usage("not with this method"))))
         .layer(middleware::from_fn(own_user_only))
         .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(middleware::map_response(in_kind))
         .with_state(daemon)
 }
 
@@ -128,9 +131,20 @@ async fn own_user_only(ConnectInfo(caller): ConnectInfo<Caller>, request: Reques
         Some(uid) if uid == own || uid == 0 => next.run(request).await,
         other => {
             tracing::warn!(uid = ?other, "control request of another user refused");
-            answer::<()>(Err(Fault::new(ErrorKind::NotPermitted, "this daemon belongs to another user")))
+            answer::<()>(Err(Fault::new(ErrorKind::NotPermitted, "this daemon belongs to another user")
+                .hint("run it as that user, or as root")))
         }
     }
+}
+
+/// What was refused before any of ours saw it gets the shape of all failures.
+async fn in_kind(response: Response) -> Response {
+    let typed = response.headers().get(header::CONTENT_TYPE);
+    if response.status().is_success() || typed.is_some_and(|found| found == JSON) {
+        return response;
+    }
+    let why = to_bytes(response.into_body(), BODY_MAX).await.unwrap_or_default();
+    answer::<()>(Err(Fault::usage(coconet::name::shown(&String::from_utf8_lossy(&why)))))
 }
 
 #[derive(Debug, Deserialize)]
@@ -287,7 +301,7 @@ fn json<T: Serialize>(value: &T) -> Response {
     match serde_json::to_vec(value) {
         Ok(mut body) => {
             body.push(b'\n');
-            ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+            ([(header::CONTENT_TYPE, JSON)], body).into_response()
         }
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }

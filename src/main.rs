@@ -9,8 +9,9 @@ use anyhow::{Context, anyhow};
 use clap::Parser;
 use cocod::config::{CONFIG_MAX, Config};
 use cocod::daemon::Daemon;
-use cocod::state_dir::StateDir;
-use cocod::store::Store;
+use cocod::fault::Fault;
+use cocod::state_dir::{StateDir, StateDirError};
+use cocod::store::{Store, StoreError};
 use cocod::{config, control};
 use coconet::control::paths::{DEFAULT_APP, Environment, SOCKET_NAME};
 use coconet::name::Name;
@@ -64,7 +65,7 @@ fn main() -> ExitCode {
             ExitCode::from(BAD_CONFIG)
         }
         Err(Failure::Other(error)) => {
-            report(&error, "");
+            report(&error, "COCO_LOG=debug says more");
             ExitCode::FAILURE
         }
     }
@@ -101,8 +102,11 @@ async fn run(app: Name, config: Config, state: &Path, socket: &Path) -> anyhow::
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
     let state_dir = StateDir::open(state)?;
     let store = Store::open(&state_dir.database())?;
-    let (listener, _socket_file) =
-        control::bind(socket).with_context(|| format!("cannot listen on {}", socket.display()))?;
+    let (listener, _socket_file) = control::bind(socket).map_err(|error| {
+        Fault::failed(format!("cannot listen on {}", socket.display()))
+            .because(&error)
+            .hint("name another path with --socket, in a directory of this user and below 108 bytes")
+    })?;
     let daemon = Daemon::start(app, config, state_dir, store).await?;
     tracing::info!(socket = %socket.display(), state = %state.display(), "ready");
     notify(sd_notify::NotifyState::Ready);
@@ -124,7 +128,10 @@ fn read_config(path: Option<&Path>) -> anyhow::Result<Config> {
     let named = || path.display().to_string();
     let mut text = String::new();
     let file = std::fs::File::open(path).with_context(named)?;
-    file.take(CONFIG_MAX).read_to_string(&mut text).with_context(named)?;
+    file.take(CONFIG_MAX + 1).read_to_string(&mut text).with_context(named)?;
+    if text.len() as u64 > CONFIG_MAX {
+        return Err(anyhow!("longer than {CONFIG_MAX} bytes").context(named()));
+    }
     config::parse(&text).with_context(named)
 }
 
@@ -145,13 +152,22 @@ fn notify(state: sd_notify::NotifyState<'_>) {
     }
 }
 
+/// Tell what went wrong and what to do: by the error itself, where it knows, else by `otherwise`.
 #[expect(clippy::print_stderr, reason = "the last words of a program without a log")]
-fn report(error: &anyhow::Error, hint: &str) {
-    eprintln!("error: {error}");
-    for cause in error.chain().skip(1) {
+fn report(error: &anyhow::Error, otherwise: &str) {
+    let told = error.downcast_ref::<Fault>().cloned().map(Fault::into_body);
+    let (message, causes, hint) = match told {
+        Some(told) => (told.message, told.causes, told.hint),
+        None => {
+            let causes = error.chain().skip(1).map(ToString::to_string).collect();
+            let state = error.downcast_ref::<StateDirError>().map(StateDirError::hint);
+            let store = error.downcast_ref::<StoreError>().map(|error| error.hint().to_owned());
+            (error.to_string(), causes, state.or(store))
+        }
+    };
+    eprintln!("error: {message}");
+    for cause in causes {
         eprintln!("  caused by: {cause}");
     }
-    if !hint.is_empty() {
-        eprintln!("hint: {hint}");
-    }
+    eprintln!("hint: {}", hint.as_deref().unwrap_or(otherwise));
 }

@@ -64,6 +64,25 @@ pub enum StateDirError {
     },
 }
 
+impl StateDirError {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        let anew = "or start anew with another --state and an invite";
+        match self {
+            Self::Busy(_) => {
+                "cococtl talks to the one that runs; a second one needs its own --app and --state".to_owned()
+            }
+            Self::Open(path) => {
+                format!("chmod 700 {} if nobody else could change it, {anew}", path.display())
+            }
+            Self::Layout { .. } => format!("run the version of coco that wrote it, {anew}"),
+            Self::Key { path, .. } | Self::Io { path, .. } => {
+                format!("restore {} with its owner and its mode, {anew}", path.display())
+            }
+        }
+    }
+}
+
 impl StateDir {
     /// Make it if need be, check it, and lock it.
     pub fn open(path: &Path) -> Result<Self, StateDirError> {

@@ -25,6 +25,8 @@ const PEERS_KEPT: u32 = 256;
 /// Contradictions kept, per network: one is proof enough.
 const PROOFS_KEPT: u32 = 16;
 
+const NO_ROOM: &str = "make room on the disk of the state directory";
+
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
 /// A handle on the database.
@@ -87,6 +89,21 @@ pub enum StoreError {
     /// The directory cannot be resolved, or the thread not started.
     #[error("the state database")]
     Io(#[from] std::io::Error),
+}
+
+impl StoreError {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Sqlite(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) => {
+                NO_ROOM
+            }
+            Self::Sqlite(_) | Self::Io(_) => {
+                "restore the state directory from a backup, or start anew with another --state and an invite"
+            }
+            Self::Schema(_) => "run the version of coco that wrote it: update coco, or go back",
+        }
+    }
 }
 
 impl Store {
@@ -315,9 +332,7 @@ impl Store {
         done.await.map_err(|_| gone())?.map_err(|error| {
             let fault = Fault::failed("cannot use the state database").because(&error);
             match error.sqlite_error_code() {
-                Some(rusqlite::ErrorCode::DiskFull) => {
-                    fault.hint("make room on the disk of the state directory")
-                }
+                Some(rusqlite::ErrorCode::DiskFull) => fault.hint(NO_ROOM),
                 _ => fault,
             }
         })

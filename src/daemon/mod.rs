@@ -48,6 +48,9 @@ pub struct Daemon {
     started_ms: u64,
     networks: Mutex<BTreeMap<Name, Arc<Node>>>,
     tunnels: Mutex<BTreeMap<u64, Arc<Opened>>>,
+    /// Held while a network or a tunnel that works is written down or forgotten, so that of two requests
+    /// for one thing only one gets it.
+    adding: tokio::sync::Mutex<()>,
 }
 
 impl Daemon {
@@ -62,6 +65,7 @@ impl Daemon {
             started_ms: clock::now_ms(),
             networks: Mutex::default(),
             tunnels: Mutex::default(),
+            adding: tokio::sync::Mutex::default(),
         });
         for row in daemon.store.networks().await? {
             let keys = daemon.state_dir.read_keys(row.id).map_err(|error| key_fault(&error))?;
@@ -248,10 +252,13 @@ impl Daemon {
         if !same {
             node.append(&Op::Publish(publish)).await?;
         }
+        let adding = self.adding.lock().await;
+        self.require_joined(&node)?;
         let end = TunnelEnd::Exposed(target.to_string());
         let id = self.store.add_tunnel(node.network(), request.name.clone(), end).await?;
         let exposure = Arc::new(Exposure::new(id, request.name, target.clone()));
         node.exposures().insert(Arc::clone(&exposure));
+        drop(adding);
         if let Err(error) = target_answers(&target).await {
             exposure.failed(&error);
         }
@@ -294,6 +301,9 @@ impl Daemon {
                     .hint(format!("is the exporting node online? cococtl network members {}", node.name())));
             }
         }
+        let _adding = self.adding.lock().await;
+        self.require_joined(&node)?;
+        self.require_not_open(&node, &request.resource)?;
         let end = TunnelEnd::Opened(trial.opened()?.listen().to_string());
         let id = self.store.add_tunnel(node.network(), request.resource, end).await?;
         let opened = trial.passed()?;
@@ -354,7 +364,8 @@ impl Daemon {
         let pinging = async {
             let peer = node.find_node(&request.node).await?;
             if peer == node.id() {
-                return Err(Fault::usage("that is this node itself"));
+                return Err(Fault::usage("that is this node itself")
+                    .hint(format!("cococtl network members {}", node.name())));
             }
             node.ping(peer).await
         };
@@ -367,12 +378,9 @@ impl Daemon {
     /// An error when `network` was joined already; a node that was removed from it makes way, because its
     /// keys never come back.
     async fn make_way(&self, network: NetworkId) -> Result<()> {
-        let Some(node) = self.nodes().into_iter().find(|node| node.network() == network) else {
-            return Ok(());
-        };
+        let Some(node) = self.nodes().into_iter().find(|node| node.network() == network) else { return Ok(()) };
         if node.is_member() {
-            return Err(Fault::failed(format!("this daemon has already joined {}", node.name()))
-                .hint("another app on this machine needs its own daemon: cocod --app NAME"));
+            return Err(already_joined(&node));
         }
         self.forget(&node).await
     }
@@ -384,12 +392,19 @@ impl Daemon {
     async fn settle(&self, founded: Founded) -> Result<Network> {
         let Founded { keys, endpoint, ledger, entries } = founded;
         let id = ledger.state().network();
+        let adding = self.adding.lock().await;
+        if let Some(node) = self.nodes().into_iter().find(|node| node.network() == id) {
+            return Err(already_joined(&node));
+        }
         let name = self.free_name(ledger.state().name());
         let port = endpoint.addresses().first().map_or(0, SocketAddr::port);
         let row = NetworkRow { id, name, port };
+        // Keys without their network are what is left of a join that was killed half-way.
+        self.state_dir.remove_keys(id).map_err(|error| key_fault(&error))?;
         self.state_dir.write_keys(id, &keys).map_err(|error| key_fault(&error))?;
         self.store.add_network(row.clone(), entries).await?;
         let node = self.run_node(&row, keys, Some(endpoint)).await?;
+        drop(adding);
         // Joined is joined; the answer is friendlier when the manager is already online in it.
         let _ = tokio::time::timeout(Duration::from_secs(2), node.manager().online()).await;
         Ok(node.status())
@@ -408,6 +423,7 @@ impl Daemon {
     }
 
     async fn forget(&self, node: &Arc<Node>) -> Result<()> {
+        let _adding = self.adding.lock().await;
         lock(&self.tunnels).retain(|_, opened| {
             let stays = opened.node().network() != node.network();
             if !stays {
@@ -467,6 +483,14 @@ impl Daemon {
             );
         }
         Ok(())
+    }
+
+    /// An error when the network was left while something in it was asked for.
+    fn require_joined(&self, node: &Arc<Node>) -> Result<()> {
+        if self.nodes().iter().any(|joined| Arc::ptr_eq(joined, node)) {
+            return Ok(());
+        }
+        Err(Fault::not_found(format!("{} was left", node.name())).hint("cococtl network list"))
     }
 
     fn require_not_open(&self, node: &Node, resource: &Name) -> Result<()> {
@@ -546,12 +570,17 @@ fn parse_target(url: &str) -> Result<Target> {
     })
 }
 
+fn already_joined(node: &Node) -> Fault {
+    Fault::failed(format!("this daemon has already joined {}", node.name()))
+        .hint("another app on this machine needs its own daemon: cocod --app NAME")
+}
+
 fn done(message: String) -> Done {
     Done { version: VERSION, message }
 }
 
 fn key_fault(error: &StateDirError) -> Fault {
-    Fault::failed("cannot use the key files").because(error)
+    Fault::failed("cannot use the key files").because(error).hint(error.hint())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -205,12 +205,24 @@ impl Book {
         self.alarm.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Raise the alarm; the first one stays.
-    pub fn raise(&self, alarm: String) {
+    /// Raise the alarm; the first one stays. Returns true when this is it.
+    pub fn raise(&self, alarm: String) -> bool {
         let mut slot = self.alarm.lock().unwrap_or_else(PoisonError::into_inner);
-        if slot.is_none() {
+        let first = slot.is_none();
+        if first {
             tracing::error!(network = %self.network, alarm, "ledger alarm");
             *slot = Some(alarm);
+        }
+        first
+    }
+
+    /// An error once the alarm is raised: nothing more is taken from a manager that was found out.
+    pub fn require_trust(&self) -> Result<()> {
+        match self.alarm() {
+            None => Ok(()),
+            Some(alarm) => Err(Fault::failed("no entries are taken from this manager")
+                .because(&Fault::failed(alarm))
+                .hint("tunnels go on; ask the manager's operator what happened: cococtl status")),
         }
     }
 

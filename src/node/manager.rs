@@ -262,9 +262,9 @@ impl ManagerLink {
     async fn follow(&self, session: &Session, seq: u64, head: Hash) -> Result<()> {
         let ledger = self.book.ledger();
         if seq < ledger.seq() {
-            self.book.raise(format!("the manager shows {seq} entries where {} were seen", ledger.seq()));
+            self.alarm(format!("the manager shows entry {seq} as its last where {} was seen", ledger.seq()));
         } else if seq == ledger.seq() && head != ledger.head() {
-            self.book.raise(format!("the manager shows another entry {seq} than the one seen"));
+            self.alarm(format!("the manager shows another entry {seq} than the one seen"));
         } else if seq > ledger.seq() {
             self.fetch(session).await?;
         }
@@ -272,11 +272,7 @@ impl ManagerLink {
     }
 
     async fn fetch(&self, session: &Session) -> Result<()> {
-        if let Some(alarm) = self.book.alarm() {
-            return Err(
-                Fault::failed("no entries are taken from this manager").because(&Fault::failed(alarm))
-            );
-        }
+        self.book.require_trust()?;
         let from = self.book.ledger().seq() + 1;
         let before = from;
         let mut channel = open(session, &Request::Fetch { network: self.network, from }).await?;
@@ -348,7 +344,13 @@ impl ManagerLink {
                 self.events.send(Some(&self.name), "alarm", error.to_string());
                 Err(Fault::failed("the manager's ledger contradicts this node's").because(&error))
             }
-            Err(TakeError::Reject(reject)) => Err(reject.into()),
+            Err(TakeError::Reject(reject)) => {
+                // It may be of a later version; anything else no manager stamps that keeps to the rules.
+                if !matches!(reject, Reject::UpdateNeeded(_)) {
+                    self.alarm(format!("the manager shows an entry that does not verify: {reject}"));
+                }
+                Err(reject.into())
+            }
             Err(TakeError::Store(fault)) => Err(fault),
         }
     }
@@ -359,6 +361,12 @@ impl ManagerLink {
         let message = "another daemon uses this node's keys: its state directory was copied";
         self.events.send(Some(&self.name), "alarm", message);
         Fault::failed(message).hint("stop one of the two and invite it anew")
+    }
+
+    fn alarm(&self, alarm: String) {
+        if self.book.raise(alarm.clone()) {
+            self.events.send(Some(&self.name), "alarm", alarm);
+        }
     }
 
     fn is_online(&self) -> bool {
@@ -408,7 +416,9 @@ pub async fn dial(endpoint: &Endpoint, managers: &[ManagerAddr]) -> Result<(Sess
         let addresses: Vec<SocketAddr> = match resolved.await {
             Ok(Ok(addresses)) => addresses.collect(),
             Ok(Err(error)) => {
-                failure = Fault::timed_out(format!("cannot resolve the manager {location}")).because(&error);
+                failure = Fault::timed_out(format!("cannot resolve the manager {location}"))
+                    .because(&error)
+                    .hint("check the host in the manager's address, and this machine's DNS");
                 continue;
             }
             Err(_) => {
@@ -420,8 +430,9 @@ pub async fn dial(endpoint: &Endpoint, managers: &[ManagerAddr]) -> Result<(Sess
         match endpoint.dial(manager.talk, &addresses, MANAGER_KEEP_ALIVE).await {
             Ok(session) => return Ok((session, local)),
             Err(error) => {
-                failure =
-                    Fault::timed_out(format!("the manager at {location} does not answer")).because(&error);
+                failure = Fault::timed_out(format!("the manager at {location} does not answer"))
+                    .because(&error)
+                    .hint("is it running, and can its UDP port be reached from here?");
             }
         }
     }

@@ -150,6 +150,7 @@ impl Node {
     /// between only means another try.
     pub async fn append(&self, op: &Op) -> Result<()> {
         self.require_member()?;
+        self.book.require_trust()?;
         for _ in 0..APPEND_TRIES {
             let ledger = self.ledger();
             let draft = ledger.draft(&self.keys, op);

@@ -12,4 +12,5 @@ mod streams;
 #[allow(dead_code, reason = "each test program uses its part of it")]
 #[path = "../support/mod.rs"]
 mod support;
+mod tunnels;
 mod web;

@@ -209,8 +209,14 @@ impl App {
     }
 
     fn ctl_reading(&self, input: &str, words: &[&str]) -> Ran {
+        run(&mut self.ctl_command(words), input.as_bytes(), CTL_MAX)
+    }
+
+    /// A `cococtl` to be run.
+    pub(crate) fn ctl_command(&self, words: &[&str]) -> Command {
         let mut command = command(ours("cococtl"));
-        run(command.arg("--socket").arg(self.socket()).args(words), input.as_bytes(), CTL_MAX)
+        command.arg("--socket").arg(self.socket()).args(words);
+        command
     }
 
     /// Run `cococtl`, which has to work; returns its stdout without the last line end.

@@ -348,6 +348,18 @@ async fn a_cut_does_not_wait_for_a_reader_that_does_not_read() {
 }
 
 #[tokio::test]
+async fn a_cut_arrives_where_nothing_more_was_to_come() {
+    let mut t = Tunnel::open().await;
+    t.warm().await;
+    t.target.shutdown().await.unwrap();
+    sees_end(&mut t.app).await;
+    // The application may still send, and does not: nothing but the cut can tell it.
+    t.far.cut.take().unwrap().send(Reset::Revoked).unwrap();
+    assert!(matches!(t.near.ended().await, Err(Broken::Channel(Cut::Reset(Reset::Revoked)))));
+    assert!(matches!(t.far.ended().await, Err(Broken::Here(Reset::Revoked))));
+}
+
+#[tokio::test]
 async fn a_channel_that_is_dropped_is_a_reset_and_never_an_end() {
     let ((near, far), _endpoints) = sessions().await;
     let (near_channel, mut far_channel) = channels(&near, &far).await;

@@ -12,7 +12,7 @@ use crate::daemon::{Asked, Daemon, Directory, Ended, failure, network, status, t
 
 const URL: &str = "rtsp://127.0.0.1:5554/stream1?x=1";
 
-fn manager() -> ManagerAddr {
+pub(crate) fn manager() -> ManagerAddr {
     let (stamp, talk) = (StampKey([1; 32]), StaticKey([2; 32]));
     ManagerAddr { stamp, talk, host: "192.0.2.1".parse().unwrap(), port: 4433 }
 }

@@ -7,9 +7,10 @@ use coconet::cbor;
 use coconet::id::{Hash, NetworkId, NodeId, StaticKey};
 use coconet::invite::{Invitation, InviteError};
 use coconet::key::{InviteSecret, NodeKeys};
-use coconet::ledger::{Draft, Ledger, Op, Withdraw, join_message, stamp};
+use coconet::ledger::{Draft, Ledger, Op, Withdraw, join_message, stamp, view};
+use coconet::recovery::Recovery;
 
-use crate::world::{genesis, genesis_draft, keys, manager_addr, name};
+use crate::world::{START, World, device, genesis, genesis_draft, guest, keys, manager_addr, name};
 use crate::{hex, show};
 
 const NETWORK: NetworkId = NetworkId(Hash([0x0a; 32]));
@@ -166,4 +167,142 @@ fn the_bytes_of_an_invite() {
     // An invite that names no manager leads nowhere.
     let lost = hex("a4  00 5820 0a*32  01 80  02 5820 03*32  03 00");
     assert_eq!(text(&lost).parse::<Invitation>().map(|_| ()), Err(InviteError::Damaged));
+}
+
+const RECOVERY: &str = "cocorec1umafqiakbifaucqkbifaucqkbifaucqkbifaucqkbifaucqkbifaucqkbiaydjaalaqicolxb2uh2\
+    f27k2rvizwdjr7mzs4nrki3j3rxujo7md23r7e3hfablaqm5dj22hglmm7mpnymc6auuxdw5tics2cqkdjui5c3ubmhbzmh2wicneyts\
+    mrogaxdelrrammrcuiclbaacaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqcaibaeaqc\
+    aibaeaqcaibaeaqcaibaeoxu227";
+
+#[test]
+fn the_text_of_a_recovery_key() {
+    let managers = vec![manager_addr(&manager())];
+    let recovery = Recovery { network: NETWORK, managers: managers.clone(), keys: author() };
+    assert_eq!(recovery.to_text().as_str(), RECOVERY);
+    for text in [RECOVERY.to_owned(), RECOVERY.to_uppercase()] {
+        let back: Recovery = text.parse().unwrap();
+        assert_eq!((back.network, back.managers, back.keys.id()), (NETWORK, managers.clone(), author().id()));
+        assert_eq!(back.keys.static_key(), author().static_key());
+    }
+}
+
+#[test]
+fn the_bytes_of_a_recovery_key() {
+    let text = |body: &[u8]| {
+        let sum = &Hash::of("coco/recovery", &[body]).0[..4];
+        let text = data_encoding::BASE32_NOPAD.encode(&[body, sum].concat());
+        format!("cocorec1{}", text.to_ascii_lowercase())
+    };
+    let address = cbor::encode(&manager_addr(&manager()));
+    let body = [
+        hex("a3  00 5820 0a*32  01 81          ; network, one manager"),
+        address,
+        hex("02 5840 01*64                     ; both secrets"),
+    ]
+    .concat();
+    assert_eq!(text(&body), RECOVERY);
+    for (how, other) in crate::spelling::others(&body) {
+        assert!(text(&other).parse::<Recovery>().is_err(), "{how}");
+    }
+    // One that names no manager leads nowhere, and an invite is none.
+    assert!(text(&hex("a3  00 5820 0a*32  01 80  02 5840 01*64")).parse::<Recovery>().is_err());
+    assert!(INVITE.parse::<Recovery>().is_err());
+    // Each mistyped character is noticed.
+    for at in 0..RECOVERY.len() {
+        let mut typo = RECOVERY.as_bytes().to_vec();
+        typo[at] = if typo[at] == b'a' { b'b' } else { b'a' };
+        assert!(String::from_utf8(typo).unwrap().parse::<Recovery>().is_err(), "at {at}");
+    }
+}
+
+#[test]
+fn the_digest_of_a_view() {
+    // The numbers of the entries left out, in eight bytes each, as one part.
+    assert_eq!(
+        show(&view::digest([3, 258]).0),
+        "cc2954f2ef06d4d6b2f02d61d4a6555cbf41ca1092d616950badd3db6708fe4b"
+    );
+    assert_eq!(show(&view::digest([]).0), "2e8316f0921ca4e1f444d3a0120c60a7c33156c3a0286d41df63c7aaff0c7b94");
+}
+
+#[test]
+fn the_digest_of_a_founded_network() {
+    let w = World::founded();
+    let (network, record, id) = (w.entries[0].hash(), keys(1).record(), keys(1).id());
+    let state = [
+        hex("aa  00 5820"),
+        network.0.to_vec(),
+        hex("01 64 686f6d65  02 00  03 81                  ; name, home; kind; managers, one"),
+        cbor::encode(&manager_addr(&w.manager)),
+        hex("04 a1  65 616c696365  a1 00 00                ; users: alice, role owner, by no invite"),
+        hex("05 a1"),
+        cbor::encode(&id),
+        hex("a6  00"),
+        cbor::encode(&record),
+        hex("01 66 6c6170746f70                            ;   name, laptop
+             02 65 616c696365                              ;   user, alice
+             03 01  04 f5  05 00                           ;   kind, app; publish; joined
+             06 a0  07 a0  08 a0  09 a0                    ; removed, invites, resources, grants"),
+    ]
+    .concat();
+    assert_eq!(show(&w.ledger.state().digest().0), show(&Hash::of("coco/state", &[&state]).0));
+}
+
+#[test]
+fn the_digest_of_a_network_with_one_of_each() {
+    let mut w = World::founded();
+    w.brings("laptop", device(), "cam");
+    w.brings("laptop", guest("eve"), "eve-pc");
+    w.brings("laptop", device(), "old");
+    w.removes("laptop", "old").unwrap();
+    w.publishes("cam", "door").unwrap();
+    w.grants_with("laptop", "eve", "door", |grant| grant.until = Some(START)).unwrap();
+
+    let mut nodes = [
+        (1, "66 6c6170746f70", "65 616c696365", "03 01  04 f5  05 00"),
+        (2, "63 63616d", "65 616c696365", "03 00  04 f5  05 02"),
+        (3, "66 6576652d7063", "63 657665", "03 01  04 f4  05 04"),
+    ];
+    nodes.sort_by_key(|node| keys(node.0).id());
+    let nodes = nodes.map(|(seed, called, user, rest)| {
+        let (id, record) = (cbor::encode(&keys(seed).id()), cbor::encode(&keys(seed).record()));
+        [id, hex("a6 00"), record, hex(&format!("01 {called}  02 {user}  {rest}"))].concat()
+    });
+    let mut invites =
+        [("82 00 81 f5", 1), ("82 02 82 63 657665 02", 2), ("82 00 81 f5", 3)].map(|(what, n)| {
+            let mut seed = [0x1d; 32];
+            seed[..2].copy_from_slice(&[0, n]);
+            (InviteSecret::from_seed(&seed).key(), what)
+        });
+    invites.sort();
+    let eves = invites.iter().find(|(_, what)| what.starts_with("82 02")).unwrap().0;
+    let week = START + 7 * crate::world::DAY;
+    let invites = invites.map(|(key, what)| {
+        // key: {invite: {key, purpose, uses, expires}, inviter, left, revoked}
+        let mut bytes = [cbor::encode(&key), hex("a4  00 a4  00"), cbor::encode(&key)].concat();
+        bytes.extend(hex(&format!("01 {what}  02 01  03 1b {week:016x}  01")));
+        bytes.extend([cbor::encode(&keys(1).id()), hex("02 00  03 f4")].concat());
+        bytes
+    });
+    let state = [
+        hex("aa  00 5820"),
+        w.ledger.state().network().0.0.to_vec(),
+        hex("01 64 686f6d65  02 00  03 81"),
+        cbor::encode(&manager_addr(&w.manager)),
+        hex("04 a2  65 616c696365  a1 00 00  63 657665  a2 00 02 01     ; users, in the order of their text"),
+        cbor::encode(&eves),
+        hex("05 a3"),
+        nodes.concat(),
+        hex("06 a1"),
+        [cbor::encode(&keys(4).static_key()), cbor::encode(&keys(4).id())].concat(),
+        hex("07 a3"),
+        invites.concat(),
+        hex("08 a1  64 646f6f72  a3 00"),
+        cbor::encode(&keys(2).id()),
+        hex("01 03  02 a0                                  ;   kind, rtsp; attributes"),
+        hex("09 a1  63 657665  a1  64 646f6f72             ; grants: eve, door"),
+        hex(&format!("a2  00 81 64 706c6179  02 1b {START:016x}     ;   can, play; until")),
+    ]
+    .concat();
+    assert_eq!(show(&w.ledger.state().digest().0), show(&Hash::of("coco/state", &[&state]).0));
 }

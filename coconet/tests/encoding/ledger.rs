@@ -89,7 +89,7 @@ pub(crate) fn entry_text() -> String {
 
 /// `op` travels as `[code, true, payload]`, the payload spelt as `payload` and in no other way.
 #[track_caller]
-fn op_pinned(op: &Op, code: &str, payload: &str) {
+pub(crate) fn op_pinned(op: &Op, code: &str, payload: &str) {
     let bytes = hex(payload);
     let length = match bytes.len() {
         short @ 0..=23 => format!("{:02x}", 0x40 + short),
@@ -203,6 +203,7 @@ fn op_1_invite() {
         (user(Role::Owner), "82 02 82 63 626f62 00"),
         (user(Role::Admin), "82 02 82 63 626f62 01"),
         (user(Role::Guest), "82 02 82 63 626f62 02"),
+        (Purpose::Recovery, "82 03 80"),
     ] {
         op_pinned(&Op::Invite(Invite { purpose, ..invite.clone() }), "01", &text(spelt));
     }
@@ -278,7 +279,7 @@ fn op_9_withdraw() {
 #[test]
 fn an_op_of_a_later_version_keeps_its_bytes() {
     let op = |code, critical| Op::Unknown { code, critical, payload: vec![0xde, 0xad] };
-    pinned(&op(2, true), "83 02 f5 42 dead");
+    pinned(&op(14, true), "83 0e f5 42 dead");
     pinned(&op(900, false), "83 19 0384 f4 42 dead");
     pinned(&op(u16::MAX, true), "83 19 ffff f5 42 dead");
 }

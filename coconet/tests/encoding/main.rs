@@ -8,6 +8,7 @@
 
 mod known;
 mod ledger;
+mod membership;
 mod spelling;
 mod wire;
 #[path = "../world/mod.rs"]

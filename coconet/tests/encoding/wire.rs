@@ -40,6 +40,7 @@ fn hello() {
 fn greeting() {
     pinned(&node::Greeting::Entry(vec![1, 2]), "82 00 81 42 0102");
     pinned(&node::Greeting::Done, "82 01 80");
+    pinned(&node::Greeting::View(HEAD), "82 02 81 5820 0b*32");
 }
 
 #[test]
@@ -99,7 +100,13 @@ fn a_response_of_a_manager() {
     use manager::Response;
 
     let observed = "192.0.2.7:4433".parse().unwrap();
-    pinned(&Response::Head { seq: 7, head: HEAD }, "82 00 82  07  5820 0b*32");
+    pinned(&Response::Head { seq: 7, head: HEAD, view: None }, "82 00 82  07  5820 0b*32   ; seq, head");
+    pinned(
+        &Response::Head { seq: 7, head: HEAD, view: Some(Hash([0x0c; 32])) },
+        "82 00 83  07  5820 0b*32  5820 0c*32                       ; seq, head, view",
+    );
+    // A view that is null is not there.
+    assert!(wire::message::<Response>(&hex("82 00 83  07  5820 0b*32  f6")).is_err());
     pinned(&Response::Stamped(Box::new(entry())), &format!("82 01 81 {}", entry_text()));
     pinned(&Response::Conflict { seq: 7, head: HEAD }, "82 02 82  07  5820 0b*32");
     pinned(&Response::Entry(vec![1, 2]), "82 03 81 42 0102");

@@ -277,7 +277,7 @@ fn an_unknown_op_that_is_not_critical_is_carried_on() {
 #[test]
 fn an_unknown_op_that_is_critical_asks_for_an_update() {
     let mut w = World::founded();
-    for code in [Code::RevokeInvite as u16, Code::SetRole as u16, Code::Transfer as u16, 18, u16::MAX] {
+    for code in [Code::Zones as u16, Code::Ota as u16, Code::Transfer as u16, 18, u16::MAX] {
         let op = Op::Unknown { code, critical: true, payload: Vec::new() };
         let refused = w.says("laptop", &op);
         assert_eq!(refused, Err(Reject::UpdateNeeded(code)));

@@ -1,8 +1,9 @@
-//! Remove-node.
+//! Remove-node and remove-user.
 
 use coconet::ledger::{Standing, Violation};
+use coconet::role::Role;
 
-use crate::world::{World, admin, device, guest, own_app, word};
+use crate::world::{World, admin, device, guest, name, own_app, word};
 
 /// `G -> ...`: one of each, and a second node of each person.
 fn crowded() -> World {
@@ -106,4 +107,78 @@ fn a_removed_devices_resources_go_with_it_and_no_others() {
 fn a_stranger_is_removed_by_nobody() {
     let mut w = World::peopled();
     assert_eq!(w.removes("laptop", "nobody"), Err(Violation::NoSuchNode.into()));
+}
+
+// G -> ... -> U
+
+#[test]
+fn who_may_remove_which_person() {
+    let everybody = ["alice", "bob", "dora", "eve", "fred", "olga"];
+    for (who, expected) in [
+        ("laptop", ["last-owner", "ok", "ok", "ok", "ok", "ok"]),
+        // An admin removes admins and guests, himself among them, and no owner.
+        ("bob-pc", ["not-allowed", "ok", "ok", "ok", "ok", "not-allowed"]),
+        ("eve-pc", ["not-allowed"; 6]),
+        ("cam", ["not-allowed"; 6]),
+        ("nobody", ["not-a-member"; 6]),
+    ] {
+        for (user, expected) in everybody.into_iter().zip(expected) {
+            let mut w = crowded();
+            w.brings("laptop", guest("olga"), "olga-pc");
+            w.makes("laptop", "olga", Role::Owner).unwrap();
+            if who == "laptop" && user == "alice" {
+                w.makes("laptop", "olga", Role::Admin).unwrap();
+            }
+            assert_eq!(word(&w.expels(who, user)), expected, "{who} {user}");
+            assert_eq!(w.role(user).is_none(), expected == "ok", "{who} {user}");
+        }
+    }
+    assert_eq!(word(&crowded().expels("laptop", "nobody")), "no-such-user");
+}
+
+#[test]
+fn a_person_goes_with_all_that_is_theirs() {
+    let mut w = crowded();
+    w.publishes("cam", "door").unwrap();
+    w.publishes("laptop", "files").unwrap();
+    w.grants("laptop", "eve", "door", &["play"]).unwrap();
+    w.grants("laptop", "fred", "door", &["play"]).unwrap();
+    let keys = ["eve-pc", "eve-phone"].map(|node| (w.id(node), w.keys(node).static_key()));
+    w.expels("bob-pc", "eve").unwrap();
+    assert_eq!(w.people(), ["alice", "bob", "dora", "fred"]);
+    assert!(keys.iter().all(|(id, key)| w.ledger.state().standing(key) == Standing::Removed(*id)));
+    assert_eq!(w.ledger.state().grants().keys().collect::<Vec<_>>(), [&name("fred")]);
+    // An owner goes with her cameras, and what they offer; what others were granted of it too.
+    w.makes("laptop", "bob", Role::Owner).unwrap();
+    w.expels("bob-pc", "alice").unwrap();
+    assert_eq!(w.nodes(), ["bob-pc", "bob-phone", "dora-pc", "fred-pc"]);
+    assert!(w.ledger.state().resources().is_empty());
+    assert!(!w.may_open("fred-pc", "door"));
+    assert_eq!(word(&w.publishes("cam", "door")), "not-a-member");
+}
+
+#[test]
+fn the_keys_of_a_removed_person_do_not_come_back() {
+    let mut w = crowded();
+    let invite = w.invites_with("laptop", guest("eva"), |i| i.uses = 9).unwrap();
+    w.expels("laptop", "eve").unwrap();
+    assert_eq!(w.joins("eve-pc", &invite), Err(Violation::KeyReused.into()));
+    assert_eq!(w.joins("eve-phone", &invite), Err(Violation::KeyReused.into()));
+    assert_eq!(w.joins_as("eve-tablet", "eve-pc", &invite), Ok(()), "the name is free");
+}
+
+#[test]
+fn a_person_whose_nodes_have_all_gone_is_there_until_removed() {
+    let mut w = World::peopled();
+    w.removes("eve-pc", "eve-pc").unwrap();
+    assert_eq!(w.role("eve"), Some(Role::Guest));
+    assert_eq!(w.expels("bob-pc", "eve"), Ok(()));
+    assert_eq!(word(&w.expels("bob-pc", "eve")), "no-such-user");
+}
+
+#[test]
+fn an_admin_who_removes_himself_is_out() {
+    let mut w = World::peopled();
+    assert_eq!(w.expels("bob-pc", "bob"), Ok(()));
+    assert_eq!(word(&w.expels("bob-pc", "eve")), "not-a-member");
 }

@@ -12,12 +12,14 @@
 
 use std::collections::BTreeMap;
 
+use coconet::grant::Capabilities;
 use coconet::id::{Hash, NetworkId, NodeId};
 use coconet::invite::Invitation;
 use coconet::key::{InviteSecret, NodeKeys, SEED_LEN};
 use coconet::ledger::{
-    Draft, Entry, Genesis, Invite, Ledger, NetworkKind, Op, Publish, Purpose, Reject, RemoveNode, Withdraw,
-    stamp,
+    Access, Checkpoint, Draft, Entry, Genesis, Grant, Invite, Ledger, NetworkKind, Op, Publish, Purpose,
+    Reject, RemoveNode, RemoveUser, Rename, Renamed, RevokeGrant, RevokeInvite, SetManagers, SetRole,
+    Withdraw, stamp,
 };
 use coconet::manager_addr::ManagerAddr;
 use coconet::name::Name;
@@ -73,6 +75,11 @@ pub(crate) fn guest(user: &str) -> Purpose {
 /// A name that is known to be one.
 pub(crate) fn name(text: &str) -> Name {
     text.parse().unwrap()
+}
+
+/// What a grant allows.
+pub(crate) fn can(words: &[&str]) -> Capabilities {
+    Capabilities::new(words.iter().map(|word| (*word).to_owned()).collect()).unwrap()
 }
 
 /// Keys that depend on `seed` alone.
@@ -263,9 +270,109 @@ impl World {
         self.says(node, &Op::RemoveNode(RemoveNode { node: other }))
     }
 
-    /// Whether `node` may open `resource`.
-    pub(crate) fn may_open(&mut self, node: &'static str, resource: &str) -> bool {
+    /// `I-`: `node` revokes an invite.
+    pub(crate) fn uninvites(&mut self, node: &'static str, invite: &Invitation) -> Result<(), Reject> {
+        self.says(node, &Op::RevokeInvite(RevokeInvite { key: invite.secret.key() }))
+    }
+
+    /// `S`: `node` makes a person something else.
+    pub(crate) fn makes(&mut self, node: &'static str, user: &str, role: Role) -> Result<(), Reject> {
+        self.says(node, &Op::SetRole(SetRole { user: name(user), role }))
+    }
+
+    /// `U`: `node` removes a person.
+    pub(crate) fn expels(&mut self, node: &'static str, user: &str) -> Result<(), Reject> {
+        self.says(node, &Op::RemoveUser(RemoveUser { user: name(user) }))
+    }
+
+    /// `N`: `node` renames the network.
+    pub(crate) fn renames_network(&mut self, node: &'static str, to: &str) -> Result<(), Reject> {
+        self.says(node, &Op::Rename(Rename { what: Renamed::Network, to: name(to) }))
+    }
+
+    /// `N`: `node` renames a person.
+    pub(crate) fn renames(&mut self, node: &'static str, user: &str, to: &str) -> Result<(), Reject> {
+        self.says(node, &Op::Rename(Rename { what: Renamed::User(name(user)), to: name(to) }))
+    }
+
+    /// `N`: `node` renames the node `other`.
+    pub(crate) fn renames_node(
+        &mut self,
+        node: &'static str,
+        other: &'static str,
+        to: &str,
+    ) -> Result<(), Reject> {
+        let other = self.id(other);
+        self.says(node, &Op::Rename(Rename { what: Renamed::Node(other), to: name(to) }))
+    }
+
+    /// `+`: `node` grants a person `words` of a resource, at all hours and for ever.
+    pub(crate) fn grants(
+        &mut self,
+        node: &'static str,
+        user: &str,
+        resource: &str,
+        words: &[&str],
+    ) -> Result<(), Reject> {
+        self.grants_with(node, user, resource, |grant| grant.can = can(words))
+    }
+
+    /// `+`, playing alone, with what `change` makes of it.
+    pub(crate) fn grants_with(
+        &mut self,
+        node: &'static str,
+        user: &str,
+        resource: &str,
+        change: impl FnOnce(&mut Grant),
+    ) -> Result<(), Reject> {
+        let (user, resource) = (name(user), name(resource));
+        let mut grant = Grant { user, resource, can: can(&["play"]), when: None, until: None };
+        change(&mut grant);
+        self.says(node, &Op::Grant(grant))
+    }
+
+    /// `-`: `node` takes a grant back.
+    pub(crate) fn revokes(&mut self, node: &'static str, user: &str, resource: &str) -> Result<(), Reject> {
+        self.says(node, &Op::RevokeGrant(RevokeGrant { user: name(user), resource: name(resource) }))
+    }
+
+    /// `M`: `node` says who may stamp from now on.
+    pub(crate) fn appoints(&mut self, node: &'static str, managers: &[&NodeKeys]) -> Result<(), Reject> {
+        let managers = managers.iter().map(|keys| manager_addr(keys)).collect();
+        self.says(node, &Op::SetManagers(SetManagers { managers }))
+    }
+
+    /// `C`: `node` vouches for the state as it is.
+    pub(crate) fn vouches(&mut self, node: &'static str) -> Result<(), Reject> {
+        let state = self.ledger.state().digest();
+        self.says(node, &Op::Checkpoint(Checkpoint { state }))
+    }
+
+    /// Whether `node` may open `resource`, and until when.
+    pub(crate) fn access(&mut self, node: &'static str, resource: &str) -> Access {
         let id = self.id(node);
-        self.ledger.state().may_see(id, &name(resource))
+        self.ledger.state().access(id, &name(resource), self.now)
+    }
+
+    /// Whether `node` may open `resource` now.
+    pub(crate) fn may_open(&mut self, node: &'static str, resource: &str) -> bool {
+        self.access(node, resource) != Access::Denied
+    }
+
+    /// The names of the people.
+    pub(crate) fn people(&self) -> Vec<&str> {
+        self.ledger.state().users().keys().map(Name::as_str).collect()
+    }
+
+    /// The names of the nodes.
+    pub(crate) fn nodes(&self) -> Vec<&str> {
+        let mut names: Vec<_> = self.ledger.state().nodes().values().map(|node| node.name.as_str()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// The role of a person.
+    pub(crate) fn role(&self, user: &str) -> Option<Role> {
+        self.ledger.state().users().get(user).map(|user| user.role)
     }
 }

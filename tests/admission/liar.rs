@@ -1,0 +1,224 @@
+//! A manager that can lie. It has the keys it was founded with and serves as a real one does, from memory,
+//! until a test makes it show something else.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use coco_tunnel::channel::Channel;
+use coco_tunnel::endpoint::{Accepting, Endpoint, EndpointOptions};
+use coco_tunnel::frame;
+use coco_tunnel::session::Session;
+use coconet::id::{Hash, NetworkId, NodeId, StaticKey};
+use coconet::key::{NodeKeys, SEED_LEN};
+use coconet::ledger::{Draft, Entry, Op, stamp};
+use coconet::manager_addr::ManagerAddr;
+use coconet::wire::manager::{Request, Response};
+use tokio::sync::watch;
+use zeroize::Zeroizing;
+
+/// The manager, in the hands of a test.
+pub(crate) struct Liar {
+    /// Its address, as people get it.
+    pub(crate) address: String,
+    desk: Arc<Desk>,
+}
+
+struct Desk {
+    keys: NodeKeys,
+    shown: Mutex<Shown>,
+    /// Counts the changes of `shown`, for those who follow the head.
+    changes: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct Shown {
+    entries: Vec<Entry>,
+    /// Who is kept in the dark, and how many entries are shown to them.
+    in_the_dark: BTreeMap<StaticKey, usize>,
+    /// Where everybody is said to be, instead of where they are.
+    everybody_at: Option<SocketAddr>,
+    sessions: BTreeMap<StaticKey, SocketAddr>,
+}
+
+impl Liar {
+    /// Serve on loopback until the test program ends.
+    pub(crate) fn start() -> Self {
+        let mut seed = [0; SEED_LEN];
+        getrandom::fill(&mut seed).unwrap();
+        let keys = NodeKeys::from_seed(&seed);
+        let (stamp, talk) = (keys.stamp_key(), keys.static_key());
+        let desk = Arc::new(Desk { keys, shown: Mutex::default(), changes: watch::Sender::new(0) });
+        let serving = Arc::clone(&desk);
+        let (bound, port) = mpsc::channel();
+        thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(serve(serving, &bound));
+        });
+        let port = port.recv().unwrap();
+        let address = ManagerAddr { stamp, talk, host: "127.0.0.1".parse().unwrap(), port }.to_string();
+        Self { address, desk }
+    }
+
+    /// The newest entry's hash.
+    pub(crate) fn head(&self) -> Hash {
+        self.desk.shown().entries.last().unwrap().hash()
+    }
+
+    /// Stamp what nobody should, and show it to everybody.
+    pub(crate) fn stamps(&self, draft: Draft) {
+        self.change(|keys, shown| {
+            let seq = shown.entries.len() as u64;
+            shown.entries.push(stamp(keys, draft, seq, now_ms()));
+        });
+    }
+
+    /// Show the ledger without its newest entry, as if that had never been.
+    pub(crate) fn rolls_back(&self) {
+        self.change(|_, shown| drop(shown.entries.pop()));
+    }
+
+    /// Stamp another newest entry instead of the one that was shown.
+    pub(crate) fn replaces_newest(&self, draft: Draft) {
+        self.change(|keys, shown| {
+            shown.entries.pop();
+            let seq = shown.entries.len() as u64;
+            shown.entries.push(stamp(keys, draft, seq, now_ms()));
+        });
+    }
+
+    /// From now on the holder of `key` is shown no new entry.
+    pub(crate) fn keeps_in_the_dark(&self, key: StaticKey) {
+        self.change(|_, shown| {
+            shown.in_the_dark.insert(key, shown.entries.len());
+        });
+    }
+
+    /// Say of everybody that they are at `address`.
+    pub(crate) fn points_to(&self, address: SocketAddr) {
+        self.change(|_, shown| shown.everybody_at = Some(address));
+    }
+
+    fn change(&self, change: impl FnOnce(&NodeKeys, &mut Shown)) {
+        change(&self.desk.keys, &mut self.desk.shown());
+        self.desk.changes.send_modify(|count| *count += 1);
+    }
+}
+
+impl Desk {
+    fn shown(&self) -> MutexGuard<'_, Shown> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shown {
+    fn to(&self, key: StaticKey) -> &[Entry] {
+        let count = self.in_the_dark.get(&key).copied().unwrap_or(usize::MAX);
+        &self.entries[..count.min(self.entries.len())]
+    }
+
+    fn head_for(&self, key: StaticKey) -> (u64, Hash) {
+        let entries = self.to(key);
+        (entries.len() as u64 - 1, entries.last().unwrap().hash())
+    }
+
+    fn append(&mut self, keys: &NodeKeys, key: StaticKey, draft: Draft) -> Response {
+        let genesis = draft.header.network == NetworkId(Hash::ZERO);
+        if !genesis && draft.header.prev != self.entries.last().unwrap().hash() {
+            let (seq, head) = self.head_for(key);
+            return Response::Conflict { seq, head };
+        }
+        let entry = stamp(keys, draft, self.entries.len() as u64, now_ms());
+        self.entries.push(entry.clone());
+        Response::Stamped(Box::new(entry))
+    }
+
+    fn locate(&self, node: NodeId) -> Response {
+        let mut talks = self.entries.iter().rev().filter_map(|entry| {
+            let record = match Op::from_bytes(entry.draft.op.as_ref().unwrap()).unwrap() {
+                Op::Genesis(genesis) => genesis.owner,
+                Op::Join(join) => join.record,
+                _ => return None,
+            };
+            (record.node == node).then_some(record.talk)
+        });
+        let real = talks.next().and_then(|talk| self.sessions.get(&talk).copied());
+        let candidates = self.everybody_at.or(real).into_iter().collect();
+        Response::Located { online: true, candidates, last_seen: now_ms() }
+    }
+}
+
+async fn serve(desk: Arc<Desk>, bound: &mpsc::Sender<u16>) {
+    let options = EndpointOptions {
+        secret: desk.keys.static_secret(),
+        reset: Zeroizing::new([7; 32]),
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
+        any_port: false,
+    };
+    let endpoint = Endpoint::bind(&options).unwrap();
+    bound.send(endpoint.addresses()[0].port()).unwrap();
+    let mut accepting = Accepting::default();
+    while let Some(session) = endpoint.accept(&mut accepting).await {
+        let desk = Arc::clone(&desk);
+        tokio::spawn(async move {
+            desk.shown().sessions.insert(session.peer(), session.remote().unwrap());
+            while let Ok(channel) = session.accept().await {
+                tokio::spawn(answer(Arc::clone(&desk), session.clone(), channel));
+            }
+        });
+    }
+}
+
+/// Answer one stream. Whoever asked and has gone needs no answer.
+async fn answer(desk: Arc<Desk>, session: Session, mut channel: Channel) {
+    let Ok(request) = frame::read::<Request>(&mut channel.rx).await else { return };
+    let key = session.peer();
+    let mut changes = desk.changes.subscribe();
+    let answers = {
+        let mut shown = desk.shown();
+        let head = |shown: &Shown| {
+            let (seq, head) = shown.head_for(key);
+            Response::Head { seq, head }
+        };
+        match &request {
+            Request::Append(draft) => vec![shown.append(&desk.keys, key, draft.clone())],
+            Request::Head { .. } => vec![head(&shown)],
+            Request::Locate { node, .. } => vec![shown.locate(*node)],
+            Request::Presence { .. } => vec![Response::Online(Vec::new()), head(&shown)],
+            Request::Fetch { from, .. } => {
+                let from = usize::try_from(*from).unwrap();
+                let entries = shown.to(key).iter().skip(from);
+                let entries = entries.map(|entry| Response::Entry(entry.to_bytes()));
+                entries.chain([head(&shown)]).collect()
+            }
+            Request::Register { .. } => {
+                let (seq, head) = shown.head_for(key);
+                vec![Response::Registered { observed: session.remote().unwrap(), seq, head }]
+            }
+        }
+    };
+    if matches!(request, Request::Append(_)) {
+        desk.changes.send_modify(|count| *count += 1);
+    }
+    for message in &answers {
+        if frame::write(&mut channel.tx, message).await.is_err() {
+            return;
+        }
+    }
+    if !matches!(request, Request::Register { .. }) {
+        channel.tx.finish();
+        return;
+    }
+    while changes.changed().await.is_ok() {
+        let (seq, head) = desk.shown().head_for(key);
+        if frame::write(&mut channel.tx, &Response::Head { seq, head }).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn now_ms() -> u64 {
+    u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
+}
