@@ -180,7 +180,7 @@ async fn answer(desk: Arc<Desk>, session: Session, mut channel: Channel) {
         let mut shown = desk.shown();
         let head = |shown: &Shown| {
             let (seq, head) = shown.head_for(key);
-            Response::Head { seq, head }
+            Response::Head { seq, head, view: None }
         };
         match &request {
             Request::Append(draft) => vec![shown.append(&desk.keys, key, draft.clone())],
@@ -213,7 +213,7 @@ async fn answer(desk: Arc<Desk>, session: Session, mut channel: Channel) {
     }
     while changes.changed().await.is_ok() {
         let (seq, head) = desk.shown().head_for(key);
-        if frame::write(&mut channel.tx, &Response::Head { seq, head }).await.is_err() {
+        if frame::write(&mut channel.tx, &Response::Head { seq, head, view: None }).await.is_err() {
             return;
         }
     }

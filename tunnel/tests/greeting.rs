@@ -64,10 +64,18 @@ impl LedgerCopy for Paper {
         self.0.lock().unwrap().1.get(usize::try_from(seq).unwrap()).map(Entry::hash)
     }
 
-    async fn entries(&self, seq: u64, count: u64) -> Vec<Vec<u8>> {
+    async fn entries(&self, _: NodeId, seq: u64, count: u64) -> Vec<Vec<u8>> {
         let (_, entries) = &*self.0.lock().unwrap();
         let (from, count) = (usize::try_from(seq).unwrap(), usize::try_from(count).unwrap());
         entries.iter().skip(from).take(count).map(Entry::to_bytes).collect()
+    }
+
+    async fn view_of(&self, _: NodeId) -> Option<Hash> {
+        None
+    }
+
+    async fn compare_view(&self, _: Hash) -> bool {
+        true
     }
 
     async fn take(&self, entry: Vec<u8>) -> Result<(), Close> {
@@ -411,8 +419,16 @@ impl LedgerCopy for Gullible {
         self.0.hash_at(seq).await
     }
 
-    async fn entries(&self, seq: u64, count: u64) -> Vec<Vec<u8>> {
-        self.0.entries(seq, count).await
+    async fn entries(&self, reader: NodeId, seq: u64, count: u64) -> Vec<Vec<u8>> {
+        self.0.entries(reader, seq, count).await
+    }
+
+    async fn view_of(&self, reader: NodeId) -> Option<Hash> {
+        self.0.view_of(reader).await
+    }
+
+    async fn compare_view(&self, view: Hash) -> bool {
+        self.0.compare_view(view).await
     }
 
     async fn take(&self, _: Vec<u8>) -> Result<(), Close> {
