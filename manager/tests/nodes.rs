@@ -5,17 +5,20 @@
 mod house;
 
 use std::net::SocketAddr;
+use std::pin::pin;
+use std::time::Duration;
 
 use bytes::Bytes;
 use coco_manager::config::Limits;
 use coco_manager::counters::Refusal;
+use coco_manager::limits::SESSION_STREAMS_MAX;
 use coco_manager::storage::memory::Memory;
 use coco_tunnel::frame;
 use coco_tunnel::session::Ended;
 use coconet::id::{Hash, NetworkId, NodeId};
 use coconet::invite::Invitation;
 use coconet::key::InviteSecret;
-use coconet::wire::code::Close;
+use coconet::wire::code::{Close, Reset};
 use coconet::wire::manager::{CANDIDATES_MAX, Request, Response};
 use house::{House, MANAGER, Node, keys, manager_addr, name, publish, receive, soon};
 use tokio::net::UdpSocket;
@@ -269,13 +272,23 @@ async fn streams_without_end_hold_up_only_their_own_session() {
     let house = House::open(Memory::default());
     let (greedy, mut laptop) = (house.node(3).await, house.node(1).await);
     let mut held = Vec::new();
-    for _ in 0..200 {
+    for _ in 0..SESSION_STREAMS_MAX {
         let mut channel = greedy.session.open().await.unwrap();
         channel.tx.write(Bytes::from_static(&[0xff])).await.unwrap();
         held.push(channel);
     }
+    let request = Request::Presence { network: NetworkId(Hash([3; 32])) };
+    let mut waits = greedy.opens(&request).await;
+    let mut answer = pin!(frame::read::<Response>(&mut waits.rx));
+    // Everybody else goes on, and for longer than the waiting answer would take.
     laptop.founds("home").await;
-    laptop.publishes("a").await;
+    for _ in 0..10 {
+        laptop.publishes("a").await;
+    }
+    let at_once = tokio::time::timeout(Duration::ZERO, &mut answer).await;
+    assert!(at_once.is_err(), "more streams were served than there may be");
+    held.pop().unwrap().reset(Reset::Closed);
+    assert!(matches!(soon(answer).await, Ok(Response::Failed { .. })));
     house.close().await;
 }
 

@@ -117,10 +117,12 @@ impl Drop for Running {
     }
 }
 
-/// Run the program to its end.
+/// Run the program to its end, which is now: one that serves instead of failing is stopped.
 pub(crate) fn run(arguments: &[&str], state: &Path) -> Output {
     let (command, rest) = arguments.split_first().unwrap();
-    Command::new(PROGRAM).args([command, "--state"]).arg(state).args(rest).output().unwrap()
+    let mut limited = Command::new("timeout");
+    limited.arg(DEADLINE.as_secs().to_string()).args([PROGRAM, command, "--state"]);
+    limited.arg(state).args(rest).output().unwrap()
 }
 
 /// A manager's state on any free port of loopback. Returns the manager address.
