@@ -33,8 +33,21 @@ fn escape_sequences_do_not_reach_the_terminal() {
     }]}]});
     let done = json!({"version": 1, "message": ESCAPES});
     let pong = json!({"version": 1, "node": "camera", "path": ESCAPES, "rtt_us": 5});
+    let invites = json!({"version": 1, "invites": [{
+        "id": ESCAPES, "purpose": ESCAPES, "inviter": "laptop", "left": 1, "expires_ms": 0,
+    }]});
+    let log = json!({"version": 1, "entries": [{
+        "seq": 1, "time_ms": 0, "user": null, "node": null, "author": ESCAPES, "what": ESCAPES, "hash": ESCAPES,
+    }]});
+    let audit = json!({
+        "version": 1, "seq": 1, "head": ESCAPES, "withheld": 0, "alarm": null, "proofs": [],
+    });
     for (words, answer) in [
         (&["status"][..], bad_status),
+        (&["network", "invites", "home"], invites),
+        (&["network", "log", "home"], log),
+        (&["network", "audit", "home"], audit),
+        (&["network", "role", "home", "bob", "admin"], done.clone()),
         (&["network", "show", "home"], bad_network.clone()),
         (&["network", "list"], json!({"version": 1, "networks": [bad_network]})),
         (&["network", "members", "home"], members),

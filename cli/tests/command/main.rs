@@ -2,9 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod applying;
 mod completions;
 mod daemon;
 mod errors;
 mod hostile;
+mod ledger;
+mod membership;
 mod results;
+mod terminal;
 mod wait;
