@@ -143,8 +143,8 @@ Examples:
     },
     /// Check what the managers have shown, and print the proof of what is wrong
     #[command(after_help = "\
-Exit status 1 when something is wrong. The proofs are checked here, without the daemon; --json holds them
-whole, for whoever wants to check them again.
+Exit status 1 when something is wrong. The proofs are checked here, without the daemon; --json
+holds them whole, for whoever wants to check them again.
 
 Examples:
   $ cococtl network audit home")]
@@ -168,8 +168,8 @@ Examples:
     },
     /// Verify an exported ledger, without a daemon
     #[command(after_help = "\
-Every signature, stamp and right is checked, from the first entry to the last. That nothing follows the last
-is for the head to tell: compare it with the head that network audit shows on a member.
+Every signature, stamp and right is checked, from the first entry to the last. That nothing
+follows the last is for the head to tell: compare it with what network audit shows on a member.
 
 Examples:
   $ cococtl network verify home.ledger")]
@@ -183,8 +183,8 @@ Examples:
     },
     /// Make an offline key of the owner's and print it
     #[command(after_help = "\
-The key alone goes to stdout, once: it is kept nowhere. Whoever has it is the owner. It is a node of the
-network, and can be removed like one.
+The key alone goes to stdout, once: it is kept nowhere. Whoever has it is the owner. It is a
+node of the network, and can be removed like one.
 
 Examples:
   $ cococtl network recovery-key home | lp")]
@@ -340,11 +340,12 @@ Examples:
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-network.example.toml, which comes with coco, explains the file. One line tells each change: + adds, - takes
-away, ~ changes. Where there is nothing to do it prints \"no changes\".
+network.example.toml, which comes with coco, explains the file. One line tells each change: a +
+adds, a - takes away, a ~ changes. Where there is nothing to do it prints \"no changes\".
 
-Exit status 9 when a --dry-run has found something to change; 1 when the network is not what the file says
-because somebody has not joined yet or a resource is not offered yet: stderr says which, and what to do.
+Exit status 9 when a --dry-run has found something to change; 1 when the network is not what the
+file says because somebody has not joined, or a resource is not offered: stderr says which, and
+what to do about it.
 
 Examples:
   $ cococtl network apply home.toml --dry-run
@@ -363,9 +364,9 @@ pub(crate) struct Apply {
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-The manager says when a node was last seen. This daemon's own node, nodes it is connected to now, nodes that
-were never seen, and recovery keys are kept; so are devices, unless --devices is given, because their
-resources and the grants of these go with them.
+The manager says when a node was last seen. This daemon's own node, nodes it is connected to now,
+nodes that were never seen, and recovery keys are kept; so are devices, unless --devices is given,
+because their resources and the grants of these go with them.
 
 Examples:
   $ cococtl network prune home --unseen 90d --dry-run
