@@ -65,6 +65,24 @@ fn a_tunnel_comes_back_after_its_own_daemon_was_killed() {
 }
 
 #[test]
+fn an_idle_tunnel_notices_that_its_exporter_was_killed_and_is_back() {
+    let net = Net::new();
+    let (mut camera, viewer) = net.pair();
+    camera.expose(&format!("tcp://{}", serve(echo)), "service");
+    let address = viewer.open_address("service");
+
+    camera.kill();
+    let restarted = camera.start();
+
+    // Nobody uses it, so no packet of ours finds out.
+    until_since(restarted, "the tunnel is said to be back", BACK_WITHIN, || {
+        let state = viewer.tunnel("service").state;
+        is(state == TunnelState::Reopened, state.as_str())
+    });
+    assert_round_trip(&mut TcpStream::connect(address).unwrap());
+}
+
+#[test]
 fn tunnels_go_on_without_the_manager_and_writes_say_what_is_wrong() {
     let mut net = Net::new();
     let (camera, viewer) = net.pair();

@@ -10,7 +10,7 @@ use coconet::control::{Tunnel, TunnelState, Tunnels};
 use crate::support::bytes::Noise;
 use crate::support::net::{App, HOME, Net};
 use crate::support::process::run;
-use crate::support::targets::{echo, serve};
+use crate::support::targets::{assert_cut, echo, serve};
 use crate::support::wait::{PATIENCE, is, until};
 
 /// Kills of a daemon that is opening and closing tunnels.
@@ -26,7 +26,7 @@ fn a_closed_tunnel_is_gone_and_stays_gone() {
 
     viewer.ok(&["tunnel", "close", "service"]);
 
-    assert!(connection.read(&mut [0; 1]).is_err(), "a clean end");
+    assert_cut(&mut connection);
     assert!(TcpStream::connect(address).is_err(), "it still listens");
     assert_eq!(tunnels(&viewer), []);
     viewer.refused(&[5], &["tunnel", "close", "service"]);
@@ -47,7 +47,7 @@ fn a_withdrawn_resource_cuts_its_tunnels_and_an_exposed_one_brings_them_back() {
 
     camera.ok(&["tunnel", "close", "service"]);
 
-    assert!(connection.read(&mut [0; 1]).is_err(), "a clean end");
+    assert_cut(&mut connection);
     until_state(&viewer, TunnelState::Failed);
     assert!(viewer.tunnel("service").reason.is_some_and(|reason| reason.contains("no resource service")));
     assert_eq!(viewer.network(HOME).resources, []);
@@ -145,7 +145,7 @@ fn a_network_that_was_left_takes_its_tunnels_along() {
 
     viewer.ok(&["network", "leave", HOME]);
 
-    assert!(connection.read(&mut [0; 1]).is_err(), "a clean end");
+    assert_cut(&mut connection);
     assert!(TcpStream::connect(address).is_err(), "it still listens");
     assert_eq!(tunnels(&viewer), []);
     viewer.refused(&[5], &["network", "show", HOME]);

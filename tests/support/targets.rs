@@ -136,6 +136,13 @@ pub(crate) fn echo(mut stream: TcpStream) {
     let _ = io::copy(&mut reader, &mut stream);
 }
 
+/// Fail unless a connection breaks soon: what was under way may come first, a clean end may not.
+pub(crate) fn assert_cut(connection: &mut TcpStream) {
+    connection.set_read_timeout(Some(PATIENCE)).unwrap();
+    let error = io::copy(connection, &mut io::sink()).expect_err("a clean end");
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+}
+
 /// Answer an upload with its SHA-256.
 pub(crate) fn hash_upload(stream: TcpStream) {
     let mut head = BufReader::new(&stream);
