@@ -1,12 +1,15 @@
 //! A right that ends takes what is running with it.
 
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
+use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::support::net::{App, HOME, Net};
-use crate::support::process::Process;
+use crate::support::process::{Process, run_well};
 use crate::support::programs::{command, theirs};
-use crate::support::targets::{Nginx, camera_at, size};
+use crate::support::targets::{Nginx, camera_at, serve, size};
 use crate::support::wait::{PATIENCE, is, until};
 
 /// Streams are cut so long after the entry that ends the right.
@@ -75,58 +78,79 @@ fn a_revoked_grant_cuts_a_film_and_a_download_and_opens_no_more() {
     assert!(told.contains("web: not permitted"), "{told}");
 }
 
+/// A source that never ends and is never far ahead of whoever reads it.
+fn drip(mut stream: TcpStream) {
+    while stream.write_all(&[7; 1000]).is_ok() {
+        sleep(Duration::from_millis(5));
+    }
+}
+
+/// Read `address` until it is cut; returns when that was.
+fn cut_at(address: SocketAddr) -> Duration {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
+    let mut buffer = [0; 65536];
+    let error = loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => panic!("a cut passed for an end"),
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    unix_now()
+}
+
+fn unix_now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap()
+}
+
+#[track_caller]
+fn assert_cut_at_its_end(cut: Duration, ends: Duration) {
+    assert!(cut >= ends, "cut {:?} too early", ends.saturating_sub(cut));
+    assert!(cut <= ends + CLOCK_WITHIN, "cut {:?} too late", cut.saturating_sub(ends));
+}
+
 #[test]
 fn the_end_of_a_grant_cuts_within_a_second() {
     let net = Net::new();
     let (owner, camera, gina) = home(&net);
-    let nginx = Nginx::start(&net.lab);
-    nginx.zeros("large", 8 << 30);
-    camera.expose(&nginx.url(), "web");
-    let ends = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(12);
-    let ends = Duration::from_secs(ends.as_secs());
-    let until_text = rfc3339(ends.as_secs());
-    owner.ok(&["network", "grant", HOME, "gina", "web", "--can", "read", "--until", &until_text]);
-    let mut download = download(&net, &gina.open("web"));
+    camera.expose(&format!("tcp://{}", serve(drip)), "drip");
+    let ends = unix_now().as_secs() + 10;
+    let (who, until) = (["network", "grant", HOME, "gina", "drip"], rfc3339(ends));
+    owner.ok(&[&who[..], &["--can", "connect", "--until", &until]].concat());
 
-    let left = ends.saturating_sub(SystemTime::now().duration_since(UNIX_EPOCH).unwrap());
-    assert!(!left.is_zero(), "the machine is too slow for this test");
-    assert!(!download.ended(left + CLOCK_WITHIN).success());
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    assert!(now >= ends, "cut {:?} before the end", ends.saturating_sub(now));
-    gina.ok(&["tunnel", "close", "web"]);
-    gina.refused(&[4], &["tunnel", "open", "web"]);
+    let cut = cut_at(gina.open_address("drip"));
+
+    assert_cut_at_its_end(cut, Duration::from_secs(ends));
+    gina.ok(&["tunnel", "close", "drip"]);
+    gina.refused(&[4], &["tunnel", "open", "drip"]);
 }
 
 #[test]
 fn the_end_of_the_hours_cuts_within_a_second() {
     let net = Net::new();
     let (owner, camera, gina) = home(&net);
-    let nginx = Nginx::start(&net.lab);
-    nginx.zeros("large", 8 << 30);
-    camera.expose(&nginx.url(), "web");
+    camera.expose(&format!("tcp://{}", serve(drip)), "drip");
     // Hours end at full minutes: the next one that leaves time to begin.
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let ends = (now + 20).div_ceil(60) * 60;
+    let ends = (unix_now().as_secs() + 20).div_ceil(60) * 60;
     let clock = |seconds: u64| format!("{:02}:{:02}", seconds / 3600 % 24, seconds / 60 % 60);
     let hours = format!("daily {}-{} UTC", clock(ends - 7200), clock(ends));
-    owner.ok(&["network", "grant", HOME, "gina", "web", "--can", "read", "--when", &hours]);
-    let mut download = download(&net, &gina.open("web"));
+    owner.ok(&["network", "grant", HOME, "gina", "drip", "--can", "connect", "--when", &hours]);
 
-    let ends = Duration::from_secs(ends);
-    let left = ends.saturating_sub(SystemTime::now().duration_since(UNIX_EPOCH).unwrap());
-    assert!(!left.is_zero(), "the machine is too slow for this test");
-    assert!(!download.ended(left + CLOCK_WITHIN).success());
-    assert!(SystemTime::now().duration_since(UNIX_EPOCH).unwrap() >= ends, "cut before the end");
-    gina.ok(&["tunnel", "close", "web"]);
+    let cut = cut_at(gina.open_address("drip"));
+
+    assert_cut_at_its_end(cut, Duration::from_secs(ends));
+    gina.ok(&["tunnel", "close", "drip"]);
     // Out of its hours, a resource looks as one that is not there.
-    let (closed, absent) = (["tunnel", "open", "web"], ["tunnel", "open", "wob"]);
+    let (closed, absent) = (["tunnel", "open", "drip"], ["tunnel", "open", "drop"]);
     let told = gina.refused(&[4], &closed);
-    assert_eq!(told.replace("web", "X"), gina.refused(&[4], &absent).replace("wob", "X"));
+    assert_eq!(told.replace("drip", "X"), gina.refused(&[4], &absent).replace("drop", "X"));
 }
 
 /// A second as `date` prints it.
 fn rfc3339(seconds: u64) -> String {
     let mut date = command(theirs("date"));
     date.args(["--utc", &format!("--date=@{seconds}"), "+%Y-%m-%dT%H:%M:%SZ"]);
-    crate::support::process::run_well(&mut date).trim().to_owned()
+    run_well(&mut date).trim().to_owned()
 }

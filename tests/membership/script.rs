@@ -28,10 +28,10 @@ fn applying_a_file_twice_changes_nothing_the_second_time() {
     gina.join(&owner.invite("home", &["--user", "gina", "--role", "guest"]));
     owner.expose("tcp://127.0.0.1:9", "service");
     let file = net.lab.path("home.toml");
-    let text = "[users.gina]\nrole = \"guest\"\n\n[[grants]]\nuser = \"gina\"\nresource = \"service\"\n\
+    let text = "network = \"home\"\n\n[users]\ngina = \"guest\"\n\n[[grants]]\nuser = \"gina\"\nresource = \"service\"\n\
                 can = [\"connect\"]\nwhen = \"Tue,Fri 09:00-12:00 Europe/Berlin\"\n";
     fs::write(&file, text).unwrap();
-    let apply = ["network", "apply", "home", file.to_str().unwrap()];
+    let apply = ["network", "apply", file.to_str().unwrap()];
     let would = owner.ctl(&[&apply[..], &["--dry-run"]].concat());
     assert_eq!(would.code, 9, "{}{}", would.stdout, would.stderr);
     assert!(would.stdout.contains("+ grant"), "{}", would.stdout);
