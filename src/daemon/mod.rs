@@ -378,7 +378,9 @@ impl Daemon {
     /// An error when `network` was joined already; a node that was removed from it makes way, because its
     /// keys never come back.
     async fn make_way(&self, network: NetworkId) -> Result<()> {
-        let Some(node) = self.nodes().into_iter().find(|node| node.network() == network) else { return Ok(()) };
+        let Some(node) = self.nodes().into_iter().find(|node| node.network() == network) else {
+            return Ok(());
+        };
         if node.is_member() {
             return Err(already_joined(&node));
         }

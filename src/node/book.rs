@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use coco_tunnel::greeting::LedgerCopy;
 use coconet::control::Proof;
 use coconet::id::{Hash, NetworkId, NodeId, StaticKey};
-use coconet::ledger::{Entry, Ledger, Reject, Standing, view};
+use coconet::ledger::{self, Entry, Ledger, Reject, Standing, view};
 use coconet::wire::PROTOCOL_VERSION;
 use coconet::wire::code::Close;
 use coconet::wire::node::Hello;
@@ -20,9 +20,6 @@ use tokio::sync::watch;
 
 use crate::fault::{Fault, Result};
 use crate::store::{EntryRow, Store};
-
-/// Entries read from the disk at once while the ledger is loaded.
-const LOAD_PAGE: u64 = 512;
 
 /// A ledger copy.
 #[derive(Debug)]
@@ -59,22 +56,14 @@ pub enum TakeError {
 }
 
 impl Book {
-    /// The copy on disk of the node `own`, verified from its genesis.
+    /// The copy on disk of the node `own`.
     pub async fn load(network: NetworkId, own: NodeId, store: Store) -> Result<Self> {
-        let mut ledger: Option<Ledger> = None;
-        loop {
-            let from = ledger.as_ref().map_or(0, |ledger| ledger.seq() + 1);
-            let page = store.entries(network, from, LOAD_PAGE).await?;
-            if page.is_empty() {
-                break;
-            }
-            for bytes in &page {
-                ledger = Some(Ledger::follow_viewed(ledger, &decode(bytes)?)?);
-            }
+        let stored = store.entries(network, 0, u64::MAX).await?;
+        let entries: Vec<Entry> = stored.iter().map(|bytes| decode(bytes)).collect::<Result<_>>()?;
+        let ledger = ledger::load(&entries)?;
+        if ledger.state().network() != network {
+            return Err(Fault::failed("the stored ledger is of another network"));
         }
-        let ledger = ledger.filter(|ledger| ledger.state().network() == network);
-        let ledger =
-            ledger.ok_or_else(|| Fault::failed("the stored ledger is of another network or empty"))?;
         let alarm = store.proofs(network).await?.first().map(|(seq, ..)| forked_alarm(*seq));
         Ok(Self {
             network,

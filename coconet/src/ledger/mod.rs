@@ -7,6 +7,9 @@
 //! the network names, and its op must be allowed to its author by the [`State`] at the parent.
 //! Nothing else changes the state, so every member that has the same head has the same state.
 //!
+//! An owner may vouch for the state so far by a checkpoint; a copy that was verified before is loaded again
+//! on its word ([`load`]).
+//!
 //! An entry's hash covers the *hash* of its op. A body can be left out for a reader who may not see it
 //! without breaking the chain: that is how guests see it ([`view`]).
 
@@ -21,7 +24,7 @@ pub mod view;
 mod violation;
 
 pub(crate) use chain::join_draft;
-pub use chain::{Ledger, Reject};
+pub use chain::{Ledger, Reject, load};
 pub use entry::{Draft, ENTRY_MAX, Entry, Header, OP_MAX, Stamp, stamp};
 pub use op::{
     Checkpoint, Code, Genesis, Grant, Invite, Join, MANAGERS_MAX, NetworkKind, Op, Publish, Purpose,
