@@ -17,8 +17,11 @@ use std::path::{Path, PathBuf};
 
 use coconet::cbor;
 use coconet::id::{Hash, InviteKey, NetworkId, NodeId};
+use coconet::invite::Invitation;
 use coconet::key::Signature;
-use coconet::ledger::Op;
+use coconet::ledger::{Op, Purpose};
+use coconet::recovery::Recovery;
+use coconet::role::Role;
 use coconet::wire::code::Reset;
 use coconet::wire::{manager, node};
 
@@ -61,18 +64,38 @@ fn write_the_seeds() {
     }
 }
 
-fn seeds() -> Vec<Seed> {
+/// A ledger with an entry of every op.
+fn one_of_each() -> (World, Invitation) {
     let mut w = World::peopled();
     w.publishes("cam", "door").unwrap();
+    let hours = "Tue,Fri 09:00-12:00 Europe/Berlin".parse().ok();
+    w.grants_with("laptop", "eve", "door", |grant| (grant.when, grant.until) = (hours, Some(world::START)))
+        .unwrap();
+    w.revokes("laptop", "eve", "door").unwrap();
+    w.makes("laptop", "eve", Role::Admin).unwrap();
+    w.renames("laptop", "eve", "eva").unwrap();
+    w.renames_node("laptop", "cam", "camera").unwrap();
+    w.renames_network("laptop", "house").unwrap();
+    w.appoints("laptop", &[&world::keys(200), &world::keys(201)]).unwrap();
+    w.vouches("laptop").unwrap();
+    w.expels("laptop", "eva").unwrap();
     w.withdraws("cam", "door").unwrap();
     w.removes("laptop", "cam").unwrap();
+    let revoked = w.invites("laptop", Purpose::Recovery).unwrap();
+    w.uninvites("laptop", &revoked).unwrap();
     let invitation = w.invites("laptop", device()).unwrap();
     let unknown = Op::Unknown { code: 900, critical: false, payload: vec![1, 2, 3] };
     w.says("laptop", &unknown).unwrap();
+    (w, invitation)
+}
 
+fn seeds() -> Vec<Seed> {
+    let (w, invitation) = one_of_each();
     let mut seeds = ledger_seeds(&w);
     let address = world::manager_addr(&w.manager);
     let text = invitation.to_text();
+    let recovery =
+        Recovery { network: invitation.network, managers: vec![address.clone()], keys: world::keys(1) };
     let inside = data_encoding::BASE32_NOPAD.decode(text[5..].to_ascii_uppercase().as_bytes()).unwrap();
     seeds.extend([
         ("invite", "invite", text.as_bytes().to_vec()),
@@ -80,6 +103,8 @@ fn seeds() -> Vec<Seed> {
         ("invite", "invite-inside", inside[..inside.len() - 4].to_vec()),
         ("invite", "manager-address", address.to_string().into_bytes()),
         ("invite", "bad-cut-off", text.as_bytes()[..80].to_vec()),
+        ("invite", "recovery", recovery.to_text().as_bytes().to_vec()),
+        ("invite", "bad-recovery-cut-off", recovery.to_text().as_bytes()[..200].to_vec()),
     ]);
     let entry = w.entries.last().unwrap().clone();
     let (network, head) = (w.ledger.state().network(), w.ledger.head());
@@ -102,8 +127,19 @@ fn ledger_seeds(w: &World) -> Vec<Seed> {
         ("", ""),
         ("", ""),
         ("entry-publish", "op-publish"),
+        ("entry-grant", "op-grant"),
+        ("entry-revoke-grant", "op-revoke-grant"),
+        ("entry-set-role", "op-set-role"),
+        ("entry-rename-user", "op-rename-user"),
+        ("entry-rename-node", "op-rename-node"),
+        ("entry-rename-network", "op-rename-network"),
+        ("entry-set-managers", "op-set-managers"),
+        ("entry-checkpoint", "op-checkpoint"),
+        ("entry-remove-user", "op-remove-user"),
         ("entry-withdraw", "op-withdraw"),
         ("entry-remove-node", "op-remove-node"),
+        ("entry-invite-recovery", "op-invite-recovery"),
+        ("entry-revoke-invite", "op-revoke-invite"),
         ("", ""),
         ("entry-unknown", "op-unknown"),
     ];
@@ -124,12 +160,13 @@ fn ledger_seeds(w: &World) -> Vec<Seed> {
     seeds
 }
 
-fn hello_seeds(network: NetworkId, head: Hash, entry: &[u8]) -> [Seed; 4] {
+fn hello_seeds(network: NetworkId, head: Hash, entry: &[u8]) -> [Seed; 5] {
     let hello = node::Hello { version: 1, network, seq: 11, head, features: 0 };
     [
         ("hello", "hello", cbor::encode(&hello)),
         ("hello", "greeting-entry", cbor::encode(&node::Greeting::Entry(entry.to_vec()))),
         ("hello", "greeting-done", cbor::encode(&node::Greeting::Done)),
+        ("hello", "greeting-view", cbor::encode(&node::Greeting::View(head))),
         ("hello", "bad-with-its-length", coconet::wire::frame(&hello).unwrap()),
     ]
 }
@@ -164,13 +201,18 @@ fn asked_seeds(
     ]
 }
 
-fn answered_seeds(head: Hash, entry: coconet::ledger::Entry) -> [Seed; 8] {
+fn answered_seeds(head: Hash, entry: coconet::ledger::Entry) -> [Seed; 9] {
     use manager::Response;
     let observed = "192.0.2.7:4433".parse().unwrap();
     let located = Response::Located { online: true, candidates: vec![observed], last_seen: 0 };
     let failed = Response::Failed { code: "busy".into(), message: "later".into() };
     [
         ("stream_header", "answer-head", cbor::encode(&Response::Head { seq: 11, head, view: None })),
+        (
+            "stream_header",
+            "answer-head-viewed",
+            cbor::encode(&Response::Head { seq: 11, head, view: Some(head) }),
+        ),
         ("stream_header", "answer-entry", cbor::encode(&Response::Entry(entry.to_bytes()))),
         ("stream_header", "answer-stamped", cbor::encode(&Response::Stamped(Box::new(entry)))),
         ("stream_header", "answer-conflict", cbor::encode(&Response::Conflict { seq: 11, head })),

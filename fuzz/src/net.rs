@@ -10,6 +10,7 @@ use coconet::key::{InviteSecret, NodeKeys, SEED_LEN};
 use coconet::ledger::{Draft, Entry, Genesis, Invite, Ledger, NetworkKind, Op, Purpose, stamp};
 use coconet::manager_addr::ManagerAddr;
 use coconet::name::{Name, SHOWN_MAX, shown};
+use coconet::recovery::Recovery;
 use coconet::resource::{ATTRIBUTE_MAX, Attributes, PATH};
 use coconet::role::Role;
 use coconet::target::Target;
@@ -43,6 +44,13 @@ pub fn ledger_entry(data: &[u8]) -> bool {
         if ledger.append(&entry).is_err() {
             assert_eq!(ledger, HOME.ledger);
         }
+        // As a guest reads it: a body more or less makes no other chain.
+        if let Ok(read) = Ledger::follow_viewed(Some(HOME.ledger.clone()), &entry) {
+            assert_eq!(
+                (read.head(), read.withheld().len()),
+                (entry.hash(), usize::from(entry.draft.op.is_none()))
+            );
+        }
     }
     if let Ok(op) = Op::from_bytes(data) {
         taken = true;
@@ -71,6 +79,7 @@ pub fn invite(data: &[u8]) -> bool {
         format!("coco1{inside}")
             .parse()
             .is_ok_and(|read: Invitation| same_invite(&format!("coco1{inside}"), &read)),
+        text.parse().is_ok_and(|read: Recovery| same_recovery(&text, &read)),
         text.parse().is_ok_and(|read: ManagerAddr| read.to_string().parse() == Ok(read)),
         text.parse().is_ok_and(|read: Target| same_target(&read)),
     ]
@@ -106,6 +115,7 @@ pub fn control_json(data: &[u8]) -> bool {
         taken_json::<control::CreateNetwork>(data),
         taken_json::<control::JoinNetwork>(data),
         taken_json::<control::CreateInvite>(data),
+        taken_json::<control::Change>(data),
         taken_json::<control::Expose>(data),
         taken_json::<control::Open>(data),
         taken_json::<control::Ping>(data),
@@ -114,6 +124,10 @@ pub fn control_json(data: &[u8]) -> bool {
         taken_json::<control::Network>(data),
         taken_json::<control::Invited>(data),
         taken_json::<control::Members>(data),
+        taken_json::<control::Grants>(data),
+        taken_json::<control::Invites>(data),
+        taken_json::<control::Log>(data),
+        taken_json::<control::Audit>(data),
         taken_json::<control::Tunnels>(data),
         taken_json::<control::Tunnel>(data),
         taken_json::<control::Pong>(data),
@@ -197,6 +211,11 @@ fn same_invite(text: &str, read: &Invitation) -> bool {
         assert_eq!(manager.to_string().parse().as_ref(), Ok(manager));
     }
     true
+}
+
+fn same_recovery(text: &str, read: &Recovery) -> bool {
+    assert_eq!(*read.to_text(), text.trim().to_ascii_lowercase());
+    !read.managers.is_empty()
 }
 
 /// A target prints as what parses to it, and its path can be published.

@@ -45,6 +45,7 @@ proptest! {
     ) {
         survives(&hello)?;
         survives(&node::Greeting::Entry(cbor::encode(&hello)))?;
+        survives(&node::Greeting::View(hello.head))?;
         survives(&request)?;
         survives(&reply)?;
         survives(&asked)?;

@@ -2,10 +2,12 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use coconet::grant::{Capabilities, Schedule};
 use coconet::id::{Hash, InviteKey, NetworkId, NodeId, StampKey, StaticKey};
 use coconet::key::{NodeRecord, Signature};
 use coconet::ledger::{
-    Draft, Entry, Genesis, Header, Invite, Join, NetworkKind, Op, Publish, Purpose, RemoveNode, Stamp,
+    Checkpoint, Draft, Entry, Genesis, Grant, Header, Invite, Join, NetworkKind, Op, Publish, Purpose,
+    RemoveNode, RemoveUser, Rename, Renamed, RevokeGrant, RevokeInvite, SetManagers, SetRole, Stamp,
     Withdraw,
 };
 use coconet::manager_addr::ManagerAddr;
@@ -72,6 +74,7 @@ pub(crate) fn purpose() -> impl Strategy<Value = Purpose> {
     prop_oneof![
         any::<bool>().prop_map(|publish| Purpose::Device { publish }),
         Just(Purpose::SelfApp),
+        Just(Purpose::Recovery),
         (a_name(), role()).prop_map(|(name, role)| Purpose::User { name, role }),
     ]
 }
@@ -101,6 +104,47 @@ pub(crate) fn publish() -> impl Strategy<Value = Op> {
     })
 }
 
+pub(crate) fn capabilities() -> impl Strategy<Value = Capabilities> {
+    proptest::collection::btree_set("[a-z]{1,9}(:[a-z/#+]{1,20})?", 1..=16)
+        .prop_map(|words| Capabilities::new(words.into_iter().collect()).unwrap())
+}
+
+pub(crate) fn schedule() -> impl Strategy<Value = Schedule> {
+    let zone = proptest::sample::select(&["UTC", "Europe/Berlin", "Asia/Kathmandu", "America/St_Johns"]);
+    let days = proptest::sample::subsequence(vec!["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"], 1..=7);
+    (days, 0..24 * 60u16, 1..24 * 60u16, zone).prop_map(|(days, from, length, zone)| {
+        let to = (from + length) % (24 * 60);
+        let clock = |minutes: u16| format!("{:02}:{:02}", minutes / 60, minutes % 60);
+        format!("{} {}-{} {zone}", days.join(","), clock(from), clock(to)).parse().unwrap()
+    })
+}
+
+fn membership() -> impl Strategy<Value = Op> {
+    let renamed = prop_oneof![
+        Just(Renamed::Network),
+        a_name().prop_map(Renamed::User),
+        bytes32().prop_map(|node| Renamed::Node(NodeId(node))),
+    ];
+    prop_oneof![
+        bytes32().prop_map(|key| Op::RevokeInvite(RevokeInvite { key: InviteKey(key) })),
+        (a_name(), role()).prop_map(|(user, role)| Op::SetRole(SetRole { user, role })),
+        a_name().prop_map(|user| Op::RemoveUser(RemoveUser { user })),
+        (renamed, a_name()).prop_map(|(what, to)| Op::Rename(Rename { what, to })),
+    ]
+}
+
+fn rights() -> impl Strategy<Value = Op> {
+    let when = proptest::option::of(schedule());
+    prop_oneof![
+        (a_name(), a_name(), capabilities(), when, any::<Option<u64>>()).prop_map(
+            |(user, resource, can, when, until)| Op::Grant(Grant { user, resource, can, when, until })
+        ),
+        (a_name(), a_name()).prop_map(|(user, resource)| Op::RevokeGrant(RevokeGrant { user, resource })),
+        vec(address(), 0..9).prop_map(|managers| Op::SetManagers(SetManagers { managers })),
+        bytes32().prop_map(|state| Op::Checkpoint(Checkpoint { state: Hash(state) })),
+    ]
+}
+
 pub(crate) fn op() -> impl Strategy<Value = Op> {
     let join = (bytes32(), record(), a_name(), signature()).prop_map(|(key, record, name, proof)| {
         Op::Join(Join { invite: InviteKey(key), record, name, proof })
@@ -112,6 +156,8 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
         invite(),
         join,
         publish(),
+        membership(),
+        rights(),
         bytes32().prop_map(|node| Op::RemoveNode(RemoveNode { node: NodeId(node) })),
         a_name().prop_map(|name| Op::Withdraw(Withdraw { name })),
         unknown,
@@ -179,7 +225,8 @@ pub(crate) fn answered() -> impl Strategy<Value = manager::Response> {
     use manager::Response;
     let head = || (any::<u64>(), bytes32().prop_map(Hash));
     prop_oneof![
-        head().prop_map(|(seq, head)| Response::Head { seq, head, view: None }),
+        (head(), proptest::option::of(bytes32().prop_map(Hash)))
+            .prop_map(|((seq, head), view)| Response::Head { seq, head, view }),
         entry().prop_map(|entry| Response::Stamped(Box::new(entry))),
         head().prop_map(|(seq, head)| Response::Conflict { seq, head }),
         entry().prop_map(|entry| Response::Entry(entry.to_bytes())),

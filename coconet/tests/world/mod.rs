@@ -19,7 +19,7 @@ use coconet::key::{InviteSecret, NodeKeys, SEED_LEN};
 use coconet::ledger::{
     Access, Checkpoint, Draft, Entry, Genesis, Grant, Invite, Ledger, NetworkKind, Op, Publish, Purpose,
     Reject, RemoveNode, RemoveUser, Rename, Renamed, RevokeGrant, RevokeInvite, SetManagers, SetRole,
-    Withdraw, stamp,
+    Withdraw, stamp, view,
 };
 use coconet::manager_addr::ManagerAddr;
 use coconet::name::Name;
@@ -128,6 +128,12 @@ fn follow(mut before: Ledger, entry: &Entry, after: &Ledger) {
     let read = Entry::from_bytes(&entry.to_bytes()).expect("a stamped entry must decode");
     assert_eq!(before.append(&read), Ok(()));
     assert_eq!((read, &before), (entry.clone(), after));
+}
+
+/// The ledger that a guest makes of the entries it gets.
+pub(crate) fn read(entries: &[Entry]) -> Result<Ledger, Reject> {
+    let read = entries.iter().try_fold(None, |ledger, entry| Ledger::follow_viewed(ledger, entry).map(Some));
+    read.map(|ledger| ledger.expect("a ledger has a genesis"))
 }
 
 impl World {
@@ -357,6 +363,20 @@ impl World {
     /// Whether `node` may open `resource` now.
     pub(crate) fn may_open(&mut self, node: &'static str, resource: &str) -> bool {
         self.access(node, resource) != Access::Denied
+    }
+
+    /// The entries as the guest `user` gets them.
+    pub(crate) fn seen_by(&self, user: &str) -> Vec<Entry> {
+        let mut entries = self.entries.clone();
+        for (entry, seen) in entries.iter_mut().zip(view::views(&self.entries, &name(user))) {
+            entry.draft.op = entry.draft.op.take().filter(|_| seen);
+        }
+        entries
+    }
+
+    /// What the guest `user` makes of them.
+    pub(crate) fn read_by(&self, user: &str) -> Result<Ledger, Reject> {
+        read(&self.seen_by(user))
     }
 
     /// The names of the people.
