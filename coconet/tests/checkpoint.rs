@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
-#[allow(dead_code, reason = "each test program uses its part of it")]
 mod world;
 
 use coconet::key::{NodeKeys, Signature};

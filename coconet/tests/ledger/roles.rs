@@ -39,7 +39,7 @@ fn tries(action: Action, t: &mut Town, who: &'static str) -> Result<(), Reject> 
         Action::RemoveApp => w.removes(who, "fred-pc"),
         Action::RemoveSelf => {
             let own = w.invites(who, own_app())?;
-            w.joins("another", &own).unwrap();
+            w.joins("another", &own)?;
             w.removes(who, "another")
         }
         Action::PublishFromApp => w.publishes(who, "files"),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use coconet::ledger::{Access, Entry, Ledger, Reject, view};
+use coconet::ledger::{Access, Entry, Ledger, Reject, load, view};
 use coconet::name::Name;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -144,6 +144,7 @@ proptest! {
         steps in prop_oneof![vec(of_people(), 1..40), vec(of_things(), 1..40)],
     ) {
         let town = town(&steps);
+        prop_assert_eq!(load(&town.entries).as_ref(), Ok(&town.ledger), "on the word of its checkpoints");
         for (viewer, called) in guests(&town.model) {
             holds(&town, viewer, called);
         }
