@@ -85,7 +85,8 @@ fn load(file: &Path) {
     assert_eq!(ledger.seq() + 1, count as u64);
     let (all, read) = (all.as_millis(), read.as_millis());
     println!(
-        "load: {all} ms ({cpu} ms of processor time, reading {read} ms); memory: {peak} KiB more at most, {kept} KiB kept"
+        "load: {all} ms ({cpu} ms of processor time, reading {read} ms); \
+         memory: {peak} KiB more at most, {kept} KiB kept"
     );
 }
 

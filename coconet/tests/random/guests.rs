@@ -144,7 +144,8 @@ proptest! {
         steps in prop_oneof![vec(of_people(), 1..40), vec(of_things(), 1..40)],
     ) {
         let town = town(&steps);
-        prop_assert_eq!(load(&town.entries).as_ref(), Ok(&town.ledger), "on the word of its checkpoints");
+        // On the word of its checkpoints, where it has any.
+        prop_assert_eq!(load(&town.entries), Ok(town.ledger.clone()));
         for (viewer, called) in guests(&town.model) {
             holds(&town, viewer, called);
         }
