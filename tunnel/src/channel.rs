@@ -69,10 +69,13 @@ impl ChannelTx {
 
     /// Resolves when the other end wants no more of this direction: with its code, or `None` when it
     /// has all of it.
-    pub async fn stopped(&self) -> Result<Option<Reset>, Cut> {
-        match self.0.stopped().await {
-            Ok(code) => Ok(code.map(reset_of)),
-            Err(StoppedError::ConnectionLost(_) | StoppedError::ZeroRttRejected) => Err(Cut::Lost),
+    pub fn stopped(&self) -> impl Future<Output = Result<Option<Reset>, Cut>> + use<> {
+        let stopped = self.0.stopped();
+        async {
+            match stopped.await {
+                Ok(code) => Ok(code.map(reset_of)),
+                Err(StoppedError::ConnectionLost(_) | StoppedError::ZeroRttRejected) => Err(Cut::Lost),
+            }
         }
     }
 }

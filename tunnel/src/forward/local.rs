@@ -1,14 +1,18 @@
 //! The local end: a TCP or unix stream socket, of an application that came to our listener or of a
 //! target that we connected to.
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use coconet::target::Place;
 use socket2::SockRef;
-use tokio::net::{TcpStream, UnixStream};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::{TcpStream, UnixStream, tcp, unix};
 
 /// Longest wait for a target to accept, all its addresses together. A camera that answers does so in
 /// milliseconds; a switched-off one should not keep the viewer for the kernel's two minutes.
@@ -21,6 +25,18 @@ pub enum Local {
     Tcp(TcpStream),
     /// A unix stream socket.
     Unix(UnixStream),
+}
+
+/// What comes from a local socket.
+pub(super) enum Reader<'a> {
+    Tcp(tcp::ReadHalf<'a>),
+    Unix(unix::ReadHalf<'a>),
+}
+
+/// What goes to a local socket.
+pub(super) enum Writer<'a> {
+    Tcp(tcp::WriteHalf<'a>),
+    Unix(unix::WriteHalf<'a>),
 }
 
 /// Connect to a target: every address its name has, in the resolver's order.
@@ -42,42 +58,18 @@ impl Local {
         Self::Tcp(stream)
     }
 
-    pub(super) async fn readable(&self) -> io::Result<()> {
+    /// Both directions, to be used side by side.
+    pub(super) fn split(&mut self) -> (Reader<'_>, Writer<'_>) {
         match self {
-            Self::Tcp(stream) => stream.readable().await,
-            Self::Unix(stream) => stream.readable().await,
+            Self::Tcp(stream) => {
+                let (read, write) = stream.split();
+                (Reader::Tcp(read), Writer::Tcp(write))
+            }
+            Self::Unix(stream) => {
+                let (read, write) = stream.split();
+                (Reader::Unix(read), Writer::Unix(write))
+            }
         }
-    }
-
-    pub(super) async fn writable(&self) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.writable().await,
-            Self::Unix(stream) => stream.writable().await,
-        }
-    }
-
-    pub(super) fn try_read(&self, buffer: &mut BytesMut) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.try_read_buf(buffer),
-            Self::Unix(stream) => stream.try_read_buf(buffer),
-        }
-    }
-
-    pub(super) fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.try_write_vectored(slices),
-            Self::Unix(stream) => stream.try_write_vectored(slices),
-        }
-    }
-
-    /// Half-close: no more bytes towards the application.
-    pub(super) fn finish(&self) -> io::Result<()> {
-        let done = match self {
-            Self::Tcp(stream) => SockRef::from(stream).shutdown(Shutdown::Write),
-            Self::Unix(stream) => SockRef::from(stream).shutdown(Shutdown::Write),
-        };
-        // The application has closed both ways already: it wants nothing more.
-        done.or_else(|error| if error.kind() == io::ErrorKind::NotConnected { Ok(()) } else { Err(error) })
     }
 
     /// End with a reset where the socket knows one, so that the application does not take a broken
@@ -87,4 +79,55 @@ impl Local {
             let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
         }
     }
+}
+
+impl Reader<'_> {
+    /// Wait until there may be something to read.
+    pub(super) async fn readable(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(half) => half.readable().await,
+            Self::Unix(half) => half.readable().await,
+        }
+    }
+
+    /// Read what is there, without waiting. Unlike tokio's `try_read` it takes a read that leaves room in
+    /// the buffer for the last one there is, and saves the system call that would say so.
+    pub(super) async fn read_now(&mut self, buffer: &mut BytesMut) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(half) => now(half.read_buf(buffer)).await,
+            Self::Unix(half) => now(half.read_buf(buffer)).await,
+        }
+    }
+}
+
+impl Writer<'_> {
+    pub(super) async fn writable(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(half) => half.writable().await,
+            Self::Unix(half) => half.writable().await,
+        }
+    }
+
+    pub(super) fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(half) => half.try_write_vectored(slices),
+            Self::Unix(half) => half.try_write_vectored(slices),
+        }
+    }
+
+    /// Half-close: no more bytes towards the application.
+    pub(super) fn finish(&self) -> io::Result<()> {
+        let done = match self {
+            Self::Tcp(half) => SockRef::from(half.as_ref()).shutdown(Shutdown::Write),
+            Self::Unix(half) => SockRef::from(half.as_ref()).shutdown(Shutdown::Write),
+        };
+        // The application has closed both ways already: it wants nothing more.
+        done.or_else(|error| if error.kind() == io::ErrorKind::NotConnected { Ok(()) } else { Err(error) })
+    }
+}
+
+/// Poll once.
+async fn now<T>(work: impl Future<Output = T>) -> Poll<T> {
+    let mut work = pin!(work);
+    poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await
 }

@@ -7,13 +7,16 @@
 mod local;
 
 use std::io::{self, IoSlice};
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 
 use bytes::{Buf, Bytes, BytesMut};
 use coconet::wire::code::Reset;
 use coconet::wire::node::Reply;
 
 pub use local::{CONNECT_TIMEOUT, Local, connect};
+use local::{Reader, Writer};
 
 use crate::channel::{Channel, ChannelRx, ChannelTx, Cut};
 use crate::frame::{self, FrameError};
@@ -88,7 +91,7 @@ impl Drop for Counted<'_> {
 /// end both. With `awaits_reply` the first thing on the channel is the far end's [`Reply`] to our open;
 /// the local socket's bytes do not wait for it.
 pub async fn splice(
-    local: Local,
+    mut local: Local,
     mut channel: Channel,
     awaits_reply: bool,
     meter: &Meter,
@@ -96,13 +99,14 @@ pub async fn splice(
 ) -> Result<(), Broken> {
     let ended = {
         let Channel { tx, rx } = &mut channel;
+        let (mut reader, writer) = local.split();
         let down = async {
             if awaits_reply {
                 opened(rx).await?;
             }
-            downward(rx, &local, meter).await
+            downward(rx, &writer, meter).await
         };
-        let both = async { tokio::try_join!(upward(&local, tx, meter), down).map(|_| ()) };
+        let both = async { tokio::try_join!(upward(&mut reader, tx, meter), down).map(|_| ()) };
         tokio::select! {
             ended = both => ended,
             code = cut => Err(Broken::Here(code)),
@@ -136,39 +140,51 @@ pub async fn opened(rx: &mut ChannelRx) -> Result<(), Broken> {
 }
 
 /// Local socket to channel.
-async fn upward(local: &Local, tx: &mut ChannelTx, meter: &Meter) -> Result<(), Broken> {
+async fn upward(local: &mut Reader<'_>, tx: &mut ChannelTx, meter: &Meter) -> Result<(), Broken> {
+    let mut stopped = pin!(tx.stopped());
     let mut buffer = BytesMut::new();
     loop {
         if buffer.capacity() < READ_MIN {
             buffer.reserve(READ_SIZE);
         }
-        match local.try_read(&mut buffer) {
-            Ok(0) => {
+        match local.read_now(&mut buffer).await {
+            Poll::Ready(Ok(0)) => {
                 tx.finish();
                 return Ok(());
             }
-            Ok(count) => {
+            Poll::Ready(Ok(count)) => {
                 meter.bytes_out.fetch_add(count as u64, Ordering::Relaxed);
-                tx.write(buffer.split().freeze()).await?;
+                tx.write(taken(&mut buffer)).await?;
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            Poll::Ready(Err(error)) => return Err(Broken::Local(error)),
+            Poll::Pending => {
                 // Nothing to read: hold no buffer while waiting, and notice a far end that is gone.
                 buffer = BytesMut::new();
                 tokio::select! {
                     ready = local.readable() => ready.map_err(Broken::Local)?,
-                    stopped = tx.stopped() => match stopped? {
+                    stopped = &mut stopped => match stopped? {
                         Some(code) => return Err(Cut::Reset(code).into()),
                         None => return Ok(()),
                     },
                 }
             }
-            Err(error) => return Err(Broken::Local(error)),
         }
     }
 }
 
+/// What was read, out of the buffer. Little is copied, so that it does not keep a large buffer alive until
+/// the far end has acknowledged it.
+fn taken(buffer: &mut BytesMut) -> Bytes {
+    if buffer.len() >= READ_MIN {
+        return buffer.split().freeze();
+    }
+    let bytes = Bytes::copy_from_slice(buffer);
+    buffer.clear();
+    bytes
+}
+
 /// Channel to local socket.
-async fn downward(rx: &mut ChannelRx, local: &Local, meter: &Meter) -> Result<(), Broken> {
+async fn downward(rx: &mut ChannelRx, local: &Writer<'_>, meter: &Meter) -> Result<(), Broken> {
     let mut chunks: [Bytes; CHUNKS] = std::array::from_fn(|_| Bytes::new());
     while let Some(count) = rx.read(&mut chunks).await? {
         let total: usize = chunks[..count].iter().map(Bytes::len).sum();
@@ -178,7 +194,7 @@ async fn downward(rx: &mut ChannelRx, local: &Local, meter: &Meter) -> Result<()
     local.finish().map_err(Broken::Local)
 }
 
-async fn write_all(local: &Local, chunks: &mut [Bytes]) -> io::Result<()> {
+async fn write_all(local: &Writer<'_>, chunks: &mut [Bytes]) -> io::Result<()> {
     let mut sent = 0;
     loop {
         while chunks.get(sent).is_some_and(Bytes::is_empty) {
