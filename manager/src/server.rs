@@ -74,7 +74,8 @@ impl Server {
         };
         let listen =
             || config.listen.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let endpoint = Endpoint::bind(&options).map_err(|error| ServerError::Listen(listen(), error))?;
+        let endpoint =
+            Endpoint::bind_for_messages(&options).map_err(|error| ServerError::Listen(listen(), error))?;
         if endpoint.addresses().len() < options.listen.len() {
             let error = io::Error::other("one of the addresses could not be bound");
             return Err(ServerError::Listen(listen(), error));

@@ -69,6 +69,16 @@ pub const ACK_EVERY: u32 = 8;
 /// loss.
 pub const ACK_DELAY: Duration = Duration::from_millis(5);
 
+/// As [`STREAMS_MAX`], of an endpoint that takes only messages.
+pub const MESSAGE_STREAMS_MAX: u32 = 256;
+
+/// As [`STREAM_WINDOW`], of an endpoint that takes only messages: several of the longest.
+pub const MESSAGE_STREAM_WINDOW: u32 = 256 << 10;
+
+/// As [`CONNECTION_WINDOW`], of an endpoint that takes only messages: what a stranger who knows a manager's
+/// address can make it hold.
+pub const MESSAGE_CONNECTION_WINDOW: u32 = 1 << 20;
+
 /// What an endpoint is made of.
 #[derive(Debug)]
 pub struct EndpointOptions {
@@ -121,6 +131,20 @@ pub enum DialError {
 impl Endpoint {
     /// Bind the sockets and start serving.
     pub fn bind(options: &EndpointOptions) -> io::Result<Self> {
+        Self::bind_with(options, transport(KEEP_ALIVE))
+    }
+
+    /// As [`Endpoint::bind`], for a manager: nobody sends it more than messages.
+    pub fn bind_for_messages(options: &EndpointOptions) -> io::Result<Self> {
+        let mut config = transport(KEEP_ALIVE);
+        config
+            .max_concurrent_bidi_streams(VarInt::from_u32(MESSAGE_STREAMS_MAX))
+            .stream_receive_window(VarInt::from_u32(MESSAGE_STREAM_WINDOW))
+            .receive_window(VarInt::from_u32(MESSAGE_CONNECTION_WINDOW));
+        Self::bind_with(options, config)
+    }
+
+    fn bind_with(options: &EndpointOptions, serving: TransportConfig) -> io::Result<Self> {
         let local = LocalStatic::from_secret(*options.secret);
         let sockets = Sockets::bind(&options.listen, options.any_port)?;
         let mut config = EndpointConfig::new(Arc::new(ResetKey::from_secret(&options.reset)));
@@ -131,7 +155,7 @@ impl Endpoint {
         ));
         let tokens = TokenKey::random().map_err(io::Error::other)?;
         let mut server = ServerConfig::new(noise::server_config(&local), Arc::new(tokens));
-        server.transport_config(Arc::new(transport(KEEP_ALIVE))).max_incoming(HALF_OPEN_MAX);
+        server.transport_config(Arc::new(serving)).max_incoming(HALF_OPEN_MAX);
         let quic = noq::Endpoint::new_with_abstract_socket(
             config,
             Some(server),
