@@ -19,7 +19,7 @@ use coconet::id::{Hash, NetworkId, NodeId};
 use coconet::invite::Invitation;
 use coconet::key::InviteSecret;
 use coconet::wire::code::{Close, Reset};
-use coconet::wire::manager::{CANDIDATES_MAX, Request, Response};
+use coconet::wire::manager::{CANDIDATES_MAX, Request, Response, failed};
 use house::{House, MANAGER, Node, keys, manager_addr, name, publish, receive, soon};
 use tokio::net::UdpSocket;
 
@@ -183,7 +183,8 @@ async fn a_newer_session_of_a_node_takes_its_place() {
     let (_stream, _) = new.registers(&[]).await;
     let there = vec![new.endpoint.addresses()[0]];
     assert_eq!(laptop.locates(old.id()).await.1, there);
-    // The end of the older registration, heard by the manager before the next question.
+    // The older registration hears of the newer, and has ended before the next question.
+    assert!(matches!(receive(&mut replaced).await, Response::Failed { code, .. } if code == failed::CLONED));
     replaced.tx.finish();
     assert!(soon(frame::read::<Response>(&mut replaced.rx)).await.is_err());
     assert_eq!(laptop.locates(old.id()).await.1, there);
