@@ -31,6 +31,8 @@ pub struct Book {
     alarm: Mutex<Option<String>>,
     /// What a member has said that this guest should see, where that is something else.
     doubt: watch::Sender<Option<Doubt>>,
+    /// The newest entry that came from a member and not from the manager.
+    heard: watch::Sender<u64>,
     store: Store,
 }
 
@@ -72,6 +74,7 @@ impl Book {
             writer: tokio::sync::Mutex::new(()),
             alarm: Mutex::new(alarm),
             doubt: watch::Sender::new(None),
+            heard: watch::Sender::new(0),
             store,
         })
     }
@@ -96,16 +99,17 @@ impl Book {
         self.doubt.subscribe()
     }
 
-    /// The ledger was fetched anew to dispel a doubt. When it is still what the member doubts, the manager
-    /// leaves out what it must show, or shows what it must not.
-    pub fn dispelled(&self) {
-        let Some(Doubt { head, view }) = self.doubt.send_replace(None) else { return };
+    /// The newest entry that a member has shown, whenever one does.
+    pub fn heard(&self) -> watch::Receiver<u64> {
+        self.heard.subscribe()
+    }
+
+    /// The ledger was fetched anew to dispel a doubt. False when it is still what the member doubts: the
+    /// manager leaves out what it must show, or shows what it must not.
+    pub fn dispelled(&self) -> bool {
+        let Some(Doubt { head, view }) = self.doubt.send_replace(None) else { return true };
         let ledger = self.ledger();
-        if ledger.head() == head && ledger.view() != view {
-            self.raise(
-                "the manager leaves out of the ledger what a member says this node may see".to_owned(),
-            );
-        }
+        ledger.head() != head || ledger.view() == view
     }
 
     /// Verify, write and show entries, each the next; those already here are skipped. Returns how many
@@ -265,7 +269,12 @@ impl LedgerCopy for Book {
     async fn entries(&self, reader: NodeId, seq: u64, count: u64) -> Vec<Vec<u8>> {
         let ledger = self.ledger();
         let Some(guest) = ledger.state().guest(reader) else {
-            return self.store.entries(self.network, seq, count).await.unwrap_or_default();
+            let mut entries = self.store.entries(self.network, seq, count).await.unwrap_or_default();
+            // Who may see everything has no use for an entry without its body, and none after it.
+            if let Some(withheld) = ledger.withheld().iter().find(|withheld| **withheld >= seq) {
+                entries.truncate(usize::try_from(withheld - seq).unwrap_or(usize::MAX));
+            }
+            return entries;
         };
         // A copy that is not whole cannot say what another guest may see.
         if !ledger.withheld().is_empty() {
@@ -291,19 +300,35 @@ impl LedgerCopy for Book {
         Some(view::digest(withheld))
     }
 
-    async fn compare_view(&self, view: Hash) -> bool {
+    async fn compare_view(&self, head: Hash, view: Hash) -> bool {
         let ledger = self.ledger();
-        let same = ledger.view() == view;
+        let same = ledger.head() == head && ledger.view() == view;
         if !same {
-            self.doubt.send_replace(Some(Doubt { head: ledger.head(), view }));
+            self.doubt.send_replace(Some(Doubt { head, view }));
         }
         same
+    }
+
+    async fn evidence(&self, reader: NodeId, seq: u64) -> Option<Vec<u8>> {
+        let bytes = self.store.entries(self.network, seq, 1).await.ok()?.pop()?;
+        if self.ledger().state().guest(reader).is_none() {
+            return Some(bytes);
+        }
+        // The stamp covers the hash of the op: what a guest may not see proves as much without it.
+        let mut entry = decode(&bytes).ok()?;
+        entry.draft.op = None;
+        Some(entry.to_bytes())
     }
 
     async fn take(&self, entry: Vec<u8>) -> std::result::Result<(), Close> {
         let guest = self.is_guests();
         match self.take_all(&[entry]).await {
-            Ok(_) => Ok(()),
+            Ok(new) => {
+                if new > 0 {
+                    self.heard.send_replace(self.ledger().seq());
+                }
+                Ok(())
+            }
             // It speaks of what this guest could not see until now: only the whole tells.
             Err(TakeError::Reject(Reject::Violation(_) | Reject::Sequence { .. })) if guest => {
                 self.doubt.send_replace(Some(Doubt { head: Hash::ZERO, view: Hash::ZERO }));

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use coco_tunnel::endpoint::{Endpoint, MANAGER_KEEP_ALIVE};
 use coco_tunnel::forward::CONNECT_TIMEOUT;
 use coco_tunnel::frame;
+use coco_tunnel::greeting::LedgerCopy;
 use coco_tunnel::session::{Ended, Session};
 use coconet::control::{ErrorKind, ManagerLink as LinkState, ManagerStatus};
 use coconet::id::{Hash, NetworkId, NodeId};
@@ -231,14 +232,16 @@ impl ManagerLink {
         self.follow(session, seq, head).await?;
         self.set(LinkState::Online, Some(session.clone()), None);
         self.events.send(Some(&self.name), "manager-online", "registered with the manager");
-        let mut doubts = self.book.doubts();
+        let (mut doubts, mut heard) = (self.book.doubts(), self.book.heard());
         loop {
-            // A message may be half read when a doubt comes, so one read lasts until it is whole.
+            // A message may be half read when a member has something to say, so one read lasts until it is whole.
             let mut read = pin!(frame::read(&mut channel.rx));
             let read = loop {
                 tokio::select! {
                     read = &mut read => break read,
                     () = doubted(&mut doubts) => self.dispel(session).await?,
+                    // A manager that hides an entry is found out by the member who shows it.
+                    Ok(()) = heard.changed() => self.compare(session).await?,
                 }
             };
             match read {
@@ -261,14 +264,57 @@ impl ManagerLink {
     /// Compare the manager's head with ours.
     async fn follow(&self, session: &Session, seq: u64, head: Hash) -> Result<()> {
         let ledger = self.book.ledger();
-        if seq < ledger.seq() {
-            self.alarm(format!("the manager shows entry {seq} as its last where {} was seen", ledger.seq()));
-        } else if seq == ledger.seq() && head != ledger.head() {
+        if seq > ledger.seq() {
+            return self.fetch(session).await;
+        }
+        if self.book.hash_at(seq).await != Some(head) {
+            self.prove(session, seq).await?;
+            // It is a contradiction without the proof as well.
             self.alarm(format!("the manager shows another entry {seq} than the one seen"));
-        } else if seq > ledger.seq() {
-            self.fetch(session).await?;
+        } else if seq < ledger.seq() {
+            // A member may have been faster than this message; what the manager says now cannot be old.
+            self.compare(session).await?;
         }
         Ok(())
+    }
+
+    /// Whether the manager shows all that this node has, which it has stamped.
+    async fn compare(&self, session: &Session) -> Result<()> {
+        let seen = self.book.ledger().seq();
+        let newest = self.newest(session, seen + 1).await?;
+        if newest < seen {
+            self.alarm(format!("the manager shows entry {newest} as its last where {seen} was seen"));
+        }
+        Ok(())
+    }
+
+    /// Fetch the entry `seq` that contradicts ours: with its stamp it is the proof.
+    async fn prove(&self, session: &Session, seq: u64) -> Result<()> {
+        if self.book.alarm().is_some() {
+            return Ok(());
+        }
+        let mut channel = open(session, &Request::Fetch { network: self.network, from: seq }).await?;
+        match answer(&mut channel).await? {
+            Response::Entry(bytes) => {
+                // What comes of it is an alarm, which is not a reason to end the session.
+                let _ = self.taken(self.book.take_all(&[bytes]).await.map(|_| ()));
+                Ok(())
+            }
+            Response::Head { .. } => Ok(()),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// The number of the manager's newest entry. Entries from `from` on are passed over.
+    async fn newest(&self, session: &Session, from: u64) -> Result<u64> {
+        let mut channel = open(session, &Request::Fetch { network: self.network, from }).await?;
+        loop {
+            match answer(&mut channel).await? {
+                Response::Entry(_) => {}
+                Response::Head { seq, .. } => return Ok(seq),
+                other => return Err(unexpected(other)),
+            }
+        }
     }
 
     async fn fetch(&self, session: &Session) -> Result<()> {
@@ -327,8 +373,14 @@ impl ManagerLink {
 
     /// A member says that this guest should see something else: ask the manager again.
     async fn dispel(&self, session: &Session) -> Result<()> {
-        self.fetch_anew(session).await?;
-        self.book.dispelled();
+        if self.book.alarm().is_none() {
+            self.fetch_anew(session).await?;
+        }
+        if !self.book.dispelled() {
+            self.alarm(
+                "the manager leaves out of the ledger what a member says this node may see".to_owned(),
+            );
+        }
         self.events.send(
             Some(&self.name),
             "entry",

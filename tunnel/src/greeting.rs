@@ -3,6 +3,9 @@
 //! Runs once per session on its first stream, before any other stream is served; see
 //! [`coconet::wire::node`]. Identity is the session's key and nothing else: nothing in a message names
 //! the sender.
+//!
+//! Two members whose ledgers contradict each other show each other their entry of the same number before
+//! they part: each then holds the proof that a manager has stamped both.
 
 use std::time::Duration;
 
@@ -12,7 +15,7 @@ use coconet::wire::PROTOCOL_VERSION;
 use coconet::wire::code::Close;
 use coconet::wire::node::{Greeting, Hello};
 
-use crate::channel::Channel;
+use crate::channel::{Channel, ChannelTx};
 use crate::frame::{self, FrameError};
 use crate::session::Session;
 
@@ -35,8 +38,11 @@ pub trait LedgerCopy: Sync {
     /// What `reader` may see of the whole: [`coconet::ledger::view::digest`]; `None` when it sees all, or
     /// when this copy is itself not whole.
     fn view_of(&self, reader: NodeId) -> impl Future<Output = Option<Hash>> + Send;
-    /// A member with a whole copy says what this node should see of it. False when it sees something else.
-    fn compare_view(&self, view: Hash) -> impl Future<Output = bool> + Send;
+    /// A member with a whole copy up to `head` says what this node should see of it. False when it sees
+    /// something else.
+    fn compare_view(&self, head: Hash, view: Hash) -> impl Future<Output = bool> + Send;
+    /// Entry `seq` for a member with another entry of that number; both stamps together prove a fork.
+    fn evidence(&self, reader: NodeId, seq: u64) -> impl Future<Output = Option<Vec<u8>>> + Send;
     /// Verify and take an entry that a peer sent; the error is what to close its session with.
     fn take(&self, entry: Vec<u8>) -> impl Future<Output = Result<(), Close>> + Send;
 }
@@ -104,44 +110,91 @@ async fn exchange(
         Standing::Stranger if theirs.seq <= ours.seq => return Err(NotAdmitted(Close::NotAMember)),
         Standing::Stranger | Standing::Member(_) => {}
     }
-    if theirs.seq <= ours.seq && ledger.hash_at(theirs.seq).await != Some(theirs.head) {
-        return Err(NotAdmitted(Close::LedgerFork));
+    let behind = theirs.seq > ours.seq;
+    if !behind && ledger.hash_at(theirs.seq).await != Some(theirs.head) {
+        accuse(session, tx, ledger, theirs.seq).await?;
+        // Theirs is the other half of the proof. Without it they are refused all the same.
+        if let Greeting::Entry(entry) = frame::read(rx).await.map_err(protocol)? {
+            let _ = ledger.take(entry).await;
+        }
+        return parted(tx).await;
     }
     if let Standing::Member(reader) = ledger.standing(&session.peer()) {
         for entry in missing(&ours, &theirs, ledger, reader).await {
             frame::write(tx, &Greeting::Entry(entry)).await.map_err(protocol)?;
         }
-        if let Some(view) = ledger.view_of(reader).await.filter(|_| theirs.seq <= ours.seq) {
+        if let Some(view) = ledger.view_of(reader).await.filter(|_| !behind) {
             frame::write(tx, &Greeting::View(view)).await.map_err(protocol)?;
         }
     }
-    frame::write(tx, &Greeting::Done).await.map_err(protocol)?;
-    tx.finish();
+    // Whoever is behind may yet have to answer with evidence.
+    if !behind {
+        done(tx).await?;
+    }
     let mut taken = 0;
     loop {
         match frame::read(rx).await.map_err(protocol)? {
             Greeting::Entry(entry) => {
                 taken += 1;
-                if taken > GREETING_ENTRIES_MAX || theirs.seq <= ours.seq {
+                if taken > GREETING_ENTRIES_MAX || !behind {
                     return Err(NotAdmitted(Close::Protocol));
                 }
-                ledger.take(entry).await.map_err(NotAdmitted)?;
+                match ledger.take(entry).await {
+                    Ok(()) => {}
+                    Err(Close::LedgerFork) => {
+                        accuse(session, tx, ledger, ours.seq).await?;
+                        return parted(tx).await;
+                    }
+                    Err(code) => return Err(NotAdmitted(code)),
+                }
             }
-            // Only of the very entries that are here now: what came meanwhile changes the view.
-            Greeting::View(view) if ledger.hello().head == theirs.head => {
-                if !ledger.compare_view(view).await {
+            Greeting::View(view) => {
+                let now = ledger.hello();
+                // What came meanwhile changes the view; what could not be taken is a reason to look again.
+                let comparable = now.head == theirs.head || now.seq < theirs.seq;
+                if comparable && !ledger.compare_view(theirs.head, view).await {
                     tracing::warn!("a member says that this node should see something else of the ledger");
                 }
             }
-            Greeting::View(_) => {}
             Greeting::Done => break,
         }
+    }
+    if behind {
+        done(tx).await?;
     }
     match ledger.standing(&session.peer()) {
         Standing::Member(node) => Ok(node),
         Standing::Removed(_) => Err(NotAdmitted(Close::Revoked)),
         Standing::Stranger => Err(NotAdmitted(Close::NotAMember)),
     }
+}
+
+async fn done(tx: &mut ChannelTx) -> Result<(), NotAdmitted> {
+    frame::write(tx, &Greeting::Done).await.map_err(protocol)?;
+    tx.finish();
+    Ok(())
+}
+
+/// Show a member whose ledger contradicts ours our entry `seq`.
+async fn accuse(
+    session: &Session,
+    tx: &mut ChannelTx,
+    ledger: &impl LedgerCopy,
+    seq: u64,
+) -> Result<(), NotAdmitted> {
+    if let Standing::Member(reader) = ledger.standing(&session.peer())
+        && let Some(entry) = ledger.evidence(reader, seq).await
+    {
+        frame::write(tx, &Greeting::Entry(entry)).await.map_err(protocol)?;
+    }
+    done(tx).await
+}
+
+/// Part as those whose ledgers contradict each other, once the other end has what was said.
+async fn parted(tx: &ChannelTx) -> Result<NodeId, NotAdmitted> {
+    // Whoever has gone has not waited for it.
+    let _ = tx.stopped().await;
+    Err(NotAdmitted(Close::LedgerFork))
 }
 
 async fn missing(ours: &Hello, theirs: &Hello, ledger: &impl LedgerCopy, reader: NodeId) -> Vec<Vec<u8>> {

@@ -31,13 +31,13 @@ use zeroize::Zeroizing;
 /// Nothing on loopback takes this long; a test that waits so long has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The ledger copy of one node, which verifies as every member does.
+/// The ledger copy of one node, which verifies as every member does, and what contradicted it.
 #[derive(Debug)]
-struct Paper(Mutex<(Ledger, Vec<Entry>)>);
+struct Paper(Mutex<(Ledger, Vec<Entry>)>, Mutex<Vec<Entry>>);
 
 impl Paper {
     fn of(world: &World) -> Self {
-        Self(Mutex::new((world.ledger.clone(), world.entries.clone())))
+        Self(Mutex::new((world.ledger.clone(), world.entries.clone())), Mutex::default())
     }
 
     fn seq(&self) -> u64 {
@@ -46,6 +46,11 @@ impl Paper {
 
     fn head(&self) -> Hash {
         self.0.lock().unwrap().0.head()
+    }
+
+    /// What it was shown that contradicts it.
+    fn contradictions(&self) -> Vec<Entry> {
+        std::mem::take(&mut self.1.lock().unwrap())
     }
 }
 
@@ -74,13 +79,22 @@ impl LedgerCopy for Paper {
         None
     }
 
-    async fn compare_view(&self, _: Hash) -> bool {
+    async fn compare_view(&self, _: Hash, _: Hash) -> bool {
         true
+    }
+
+    async fn evidence(&self, _: NodeId, seq: u64) -> Option<Vec<u8>> {
+        self.0.lock().unwrap().1.get(usize::try_from(seq).unwrap()).map(Entry::to_bytes)
     }
 
     async fn take(&self, entry: Vec<u8>) -> Result<(), Close> {
         let entry = Entry::from_bytes(&entry).map_err(|_| Close::Protocol)?;
         let (ledger, entries) = &mut *self.0.lock().unwrap();
+        let stamped = ledger.state().managers().iter().any(|manager| manager.stamp == entry.stamp.manager);
+        if stamped && entry.verify_stamp().is_ok() && entry.stamp.seq <= ledger.seq() {
+            self.1.lock().unwrap().push(entry);
+            return Err(Close::LedgerFork);
+        }
         match ledger.append(&entry) {
             Ok(()) => {
                 entries.push(entry);
@@ -396,10 +410,13 @@ async fn two_stamps_for_one_number_are_a_fork() {
 
     let same_length = both((&keys(1), &ours), (&cam_keys, &theirs)).await;
     assert_eq!(same_length, (Err(Close::LedgerFork), Err(Close::LedgerFork)));
+    // Each has the other half of the proof.
+    assert_eq!((ours.contradictions(), theirs.contradictions()), (vec![right.clone()], vec![left.clone()]));
     w.publishes("cam", "more").unwrap();
     let longer = Paper::of(&w);
     let ahead = both((&keys(1), &ours), (&cam_keys, &longer)).await;
     assert_eq!(ahead, (Err(Close::LedgerFork), Err(Close::LedgerFork)));
+    assert_eq!((ours.contradictions(), longer.contradictions()), (vec![right], vec![left.clone()]));
     assert_eq!(ours.head(), left.hash());
 }
 
@@ -427,8 +444,12 @@ impl LedgerCopy for Gullible {
         self.0.view_of(reader).await
     }
 
-    async fn compare_view(&self, view: Hash) -> bool {
-        self.0.compare_view(view).await
+    async fn compare_view(&self, head: Hash, view: Hash) -> bool {
+        self.0.compare_view(head, view).await
+    }
+
+    async fn evidence(&self, reader: NodeId, seq: u64) -> Option<Vec<u8>> {
+        self.0.evidence(reader, seq).await
     }
 
     async fn take(&self, _: Vec<u8>) -> Result<(), Close> {

@@ -2,7 +2,9 @@
 //!
 //! The dialling node opens the first bidirectional stream and both send a [`Hello`] on it. Whoever has
 //! the longer ledger, and knows the other as a member, follows with the missing entries as
-//! [`Greeting::Entry`]; both end with [`Greeting::Done`]. Only then does the listening node serve other
+//! [`Greeting::Entry`]; both end with [`Greeting::Done`], whoever is behind after the other. Members whose
+//! ledgers contradict each other show each other one entry, of the number where the shorter ledger ends,
+//! and part. Only then does the listening node serve other
 //! streams, each of which begins with a [`Request`] and is answered with a [`Reply`]. The dialling node
 //! may send requests at once: it has chosen the other end by its key.
 
