@@ -1,7 +1,7 @@
 //! A manager that can lie. It has the keys it was founded with and serves as a real one does, from memory,
 //! until a test makes it show something else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
@@ -13,8 +13,10 @@ use coco_tunnel::frame;
 use coco_tunnel::session::Session;
 use coconet::id::{Hash, NetworkId, NodeId, StaticKey};
 use coconet::key::{NodeKeys, SEED_LEN};
-use coconet::ledger::{Draft, Entry, Op, stamp};
+use coconet::ledger::{Draft, Entry, Ledger, Op, Standing, stamp, view};
 use coconet::manager_addr::ManagerAddr;
+use coconet::name::Name;
+use coconet::wire::code::Close;
 use coconet::wire::manager::{Request, Response};
 use tokio::sync::watch;
 use zeroize::Zeroizing;
@@ -36,11 +38,13 @@ struct Desk {
 #[derive(Default)]
 struct Shown {
     entries: Vec<Entry>,
-    /// Who is kept in the dark, and how many entries are shown to them.
-    in_the_dark: BTreeMap<StaticKey, usize>,
+    /// Who is shown something else, and what.
+    apart: BTreeMap<StaticKey, Vec<Entry>>,
+    /// Entries without their bodies for every guest, whatever the guest may see.
+    redacted: BTreeSet<u64>,
     /// Where everybody is said to be, instead of where they are.
     everybody_at: Option<SocketAddr>,
-    sessions: BTreeMap<StaticKey, SocketAddr>,
+    sessions: BTreeMap<StaticKey, Session>,
 }
 
 impl Liar {
@@ -75,6 +79,52 @@ impl Liar {
         });
     }
 
+    /// Stamp it with that time.
+    pub(crate) fn stamps_at(&self, draft: Draft, time: u64) {
+        self.change(|keys, shown| {
+            let seq = shown.entries.len() as u64;
+            shown.entries.push(stamp(keys, draft, seq, time));
+        });
+    }
+
+    /// Stamp several at once.
+    pub(crate) fn stamps_all(&self, drafts: impl IntoIterator<Item = Draft>) {
+        self.change(|keys, shown| {
+            for draft in drafts {
+                let seq = shown.entries.len() as u64;
+                shown.entries.push(stamp(keys, draft, seq, now_ms()));
+            }
+        });
+    }
+
+    /// Stamp it for the holder of `key` alone, who from now on has a ledger apart from the others'.
+    pub(crate) fn stamps_for(&self, key: StaticKey, draft: Draft) {
+        self.change(|keys, shown| {
+            let apart = shown.apart.entry(key).or_insert_with(|| shown.entries.clone());
+            let seq = apart.len() as u64;
+            apart.push(stamp(keys, draft, seq, now_ms()));
+        });
+    }
+
+    /// Show an entry as it was stamped, wherever.
+    pub(crate) fn shows(&self, entry: Entry) {
+        self.change(|_, shown| shown.entries.push(entry));
+    }
+
+    /// Leave the body of the entry `seq` out for every guest, from now on.
+    pub(crate) fn redacts(&self, seq: u64) {
+        self.change(|_, shown| shown.redacted.extend([seq]));
+    }
+
+    /// Start anew from a state of `entries` entries. Nobody is told but by its next registration.
+    pub(crate) fn restarts_with(&self, entries: usize) {
+        let mut shown = self.desk.shown();
+        shown.entries.truncate(entries);
+        for session in std::mem::take(&mut shown.sessions).into_values() {
+            session.close(Close::Done);
+        }
+    }
+
     /// Show the ledger without its newest entry, as if that had never been.
     pub(crate) fn rolls_back(&self) {
         self.change(|_, shown| drop(shown.entries.pop()));
@@ -92,7 +142,7 @@ impl Liar {
     /// From now on the holder of `key` is shown no new entry.
     pub(crate) fn keeps_in_the_dark(&self, key: StaticKey) {
         self.change(|_, shown| {
-            shown.in_the_dark.insert(key, shown.entries.len());
+            shown.apart.insert(key, shown.entries.clone());
         });
     }
 
@@ -115,8 +165,26 @@ impl Desk {
 
 impl Shown {
     fn to(&self, key: StaticKey) -> &[Entry] {
-        let count = self.in_the_dark.get(&key).copied().unwrap_or(usize::MAX);
-        &self.entries[..count.min(self.entries.len())]
+        self.apart.get(&key).unwrap_or(&self.entries)
+    }
+
+    /// What the holder of `key` is shown, and what that is said to be. To a guest it is the guest's view,
+    /// less what is redacted.
+    fn view_for(&self, key: StaticKey) -> (Vec<Entry>, Hash) {
+        let mut entries = self.to(key).to_vec();
+        let mut seen = vec![true; entries.len()];
+        if let Some(guest) = guest(&entries, key) {
+            seen = view::views(&entries, &guest);
+            for seq in &self.redacted {
+                seen[usize::try_from(*seq).unwrap()] = false;
+            }
+        }
+        for (entry, _) in entries.iter_mut().zip(&seen).filter(|(_, seen)| !**seen) {
+            entry.draft.op = None;
+        }
+        let withheld = entries.iter().filter(|entry| entry.draft.op.is_none());
+        let view = view::digest(withheld.map(|entry| entry.stamp.seq));
+        (entries, view)
     }
 
     fn head_for(&self, key: StaticKey) -> (u64, Hash) {
@@ -144,9 +212,23 @@ impl Shown {
             };
             (record.node == node).then_some(record.talk)
         });
-        let real = talks.next().and_then(|talk| self.sessions.get(&talk).copied());
+        let real = talks.next().and_then(|talk| self.sessions.get(&talk)?.remote());
         let candidates = self.everybody_at.or(real).into_iter().collect();
         Response::Located { online: true, candidates, last_seen: now_ms() }
+    }
+}
+
+/// The name of the guest whose node has `key`, as far as the entries hold together.
+fn guest(entries: &[Entry], key: StaticKey) -> Option<Name> {
+    let mut ledger = Ledger::begin(entries.first()?).ok()?;
+    for entry in &entries[1..] {
+        if ledger.append(entry).is_err() {
+            break;
+        }
+    }
+    match ledger.state().standing(&key) {
+        Standing::Member(node) => ledger.state().guest(node).cloned(),
+        Standing::Removed(_) | Standing::Stranger => None,
     }
 }
 
@@ -163,7 +245,7 @@ async fn serve(desk: Arc<Desk>, bound: &mpsc::Sender<u16>) {
     while let Some(session) = endpoint.accept(&mut accepting).await {
         let desk = Arc::clone(&desk);
         tokio::spawn(async move {
-            desk.shown().sessions.insert(session.peer(), session.remote().unwrap());
+            desk.shown().sessions.insert(session.peer(), session.clone());
             while let Ok(channel) = session.accept().await {
                 tokio::spawn(answer(Arc::clone(&desk), session.clone(), channel));
             }
@@ -189,9 +271,10 @@ async fn answer(desk: Arc<Desk>, session: Session, mut channel: Channel) {
             Request::Presence { .. } => vec![Response::Online(Vec::new()), head(&shown)],
             Request::Fetch { from, .. } => {
                 let from = usize::try_from(*from).unwrap();
-                let entries = shown.to(key).iter().skip(from);
-                let entries = entries.map(|entry| Response::Entry(entry.to_bytes()));
-                entries.chain([head(&shown)]).collect()
+                let (entries, view) = shown.view_for(key);
+                let (seq, newest) = shown.head_for(key);
+                let entries = entries.iter().skip(from).map(|entry| Response::Entry(entry.to_bytes()));
+                entries.chain([Response::Head { seq, head: newest, view: Some(view) }]).collect()
             }
             Request::Register { .. } => {
                 let (seq, head) = shown.head_for(key);
