@@ -117,6 +117,7 @@ async fn until_stopped(args: &Args) -> anyhow::Result<()> {
 async fn compare(args: &Args) -> anyhow::Result<()> {
     let which = if args.contenders.is_empty() { Which::ALL.to_vec() } else { args.contenders.clone() };
     let plan = Plan { bulk: Duration::try_from_secs_f64(args.seconds).context("--seconds")? };
+    let others_use = report::others_use().await?;
     let lab = Lab::set_up(args.loopback)?;
     eprintln!("on {lab}");
     let field = Field::set_up(&lab, &which).await?;
@@ -130,7 +131,7 @@ async fn compare(args: &Args) -> anyhow::Result<()> {
         }
         rounds.push(figures);
     }
-    let report = report::Report::new(&lab, &field.contenders, &rounds);
+    let report = report::Report::new(&lab, others_use, &field.contenders, &rounds);
     println!("\n{report}");
     let file = report.save()?;
     eprintln!("\nall figures: {}", file.display());

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -13,6 +13,9 @@ use crate::lab::{Lab, Side};
 
 /// Longest wait for a process to say its first line, and for a command to end.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Longest wait for a killed process to be gone.
+const DEATH: Duration = Duration::from_secs(1);
 
 /// `USER_HZ`: what `/proc/PID/stat` counts in. It is 100 on every Linux there is.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -90,5 +93,16 @@ impl Running {
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
         let kilobytes: f64 = line.trim().trim_end_matches(" kB").parse()?;
         Ok(kilobytes * 1024.0 / 1e6)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Killed and seen dead, so that what it used can be removed next. A killed process dies at once.
+        let _ = self.child.start_kill();
+        let until = Instant::now() + DEATH;
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 }

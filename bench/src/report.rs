@@ -1,7 +1,8 @@
 //! The table, and the file with every figure.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
 use serde::Serialize;
@@ -19,10 +20,15 @@ const ROUND_TRIP_WITHIN: f64 = 60.0;
 /// Microseconds that a new connection through the tunnel may take.
 const CONNECT_WITHIN: f64 = 300.0;
 
+/// A machine of which others use more than this gives no figures to compare with another day's.
+const BUSY: f64 = 0.1;
+
 /// Everything that came out.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     lab: String,
+    /// The share of the processors that others used when it began.
+    others_use: f64,
     contenders: Vec<Entrant>,
 }
 
@@ -53,14 +59,19 @@ const LINES: [Line; 9] = [
 ];
 
 impl Report {
-    /// `rounds` holds the figures of each round, in the contenders' order.
-    pub(crate) fn new(lab: &Lab, contenders: &[Contender], rounds: &[Vec<Figures>]) -> Self {
+    /// `rounds` holds the figures of each round, in the contenders' order; `others_use`
+    /// what [`others_use`] said before.
+    pub(crate) fn new(lab: &Lab, others_use: f64, contenders: &[Contender], rounds: &[Vec<Figures>]) -> Self {
         let entrant = |(at, contender): (usize, &Contender)| Entrant {
             which: contender.which,
             idle_mb: contender.idle_mb,
             rounds: rounds.iter().filter_map(|figures| figures.get(at)).copied().collect(),
         };
-        Self { lab: lab.to_string(), contenders: contenders.iter().enumerate().map(entrant).collect() }
+        Self {
+            lab: lab.to_string(),
+            others_use,
+            contenders: contenders.iter().enumerate().map(entrant).collect(),
+        }
     }
 
     /// Write `bench.json` into the target directory.
@@ -145,7 +156,12 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rounds = self.contenders.first().map_or(0, |entrant| entrant.rounds.len());
-        writeln!(f, "Medians of {rounds}, on {}\n", self.lab)?;
+        writeln!(f, "Medians of {rounds}, on {}", self.lab)?;
+        if self.others_use > BUSY {
+            let percent = self.others_use * 100.0;
+            writeln!(f, "Others used {percent:.0} % of the machine when it began: ratios only, and roughly")?;
+        }
+        writeln!(f)?;
         write!(f, "{:<25}", "")?;
         for entrant in &self.contenders {
             write!(f, "{:>10}", entrant.which)?;
@@ -184,10 +200,29 @@ fn short(which: Which) -> &'static str {
     }
 }
 
+/// The share of all processors that others use, looked at for a second.
+pub(crate) async fn others_use() -> anyhow::Result<f64> {
+    let (idle_before, all_before) = processor_time()?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let (idle, all) = processor_time()?;
+    Ok(1.0 - (idle - idle_before) / (all - all_before).max(1.0))
+}
+
+/// Idle and all time of the processors since boot.
+fn processor_time() -> anyhow::Result<(f64, f64)> {
+    let stat = std::fs::read_to_string("/proc/stat")?;
+    let line =
+        stat.lines().next().and_then(|line| line.strip_prefix("cpu ")).context("no cpu in /proc/stat")?;
+    let times: Vec<f64> = line.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+    // user nice system idle iowait ...
+    let idle = times.iter().skip(3).take(2).sum();
+    Ok((idle, times.iter().take(8).sum()))
+}
+
 /// Where cargo puts what it builds.
 pub(crate) fn target_directory() -> PathBuf {
     match std::env::var_os("CARGO_TARGET_DIR") {
         Some(directory) => PathBuf::from(directory),
-        None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target"),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("target"),
     }
 }

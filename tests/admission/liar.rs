@@ -130,16 +130,24 @@ impl Liar {
         self.change(|_, shown| drop(shown.entries.pop()));
     }
 
-    /// Stamp another newest entry instead of the one that was shown.
-    pub(crate) fn replaces_newest(&self, draft: Draft) {
+    /// Stamp other entries instead of the newest that was shown, all at once.
+    pub(crate) fn replaces_newest(&self, drafts: impl IntoIterator<Item = Draft>) {
         self.change(|keys, shown| {
             shown.entries.pop();
-            let seq = shown.entries.len() as u64;
-            shown.entries.push(stamp(keys, draft, seq, now_ms()));
+            for draft in drafts {
+                let seq = shown.entries.len() as u64;
+                shown.entries.push(stamp(keys, draft, seq, now_ms()));
+            }
         });
     }
 
-    /// From now on the holder of `key` is shown no new entry.
+    /// The newest entries, from number `from` on.
+    pub(crate) fn entries(&self, from: u64) -> Vec<Vec<u8>> {
+        let shown = self.desk.shown();
+        shown.entries[usize::try_from(from).unwrap()..].iter().map(Entry::to_bytes).collect()
+    }
+
+    /// From now on the holder of `key` is shown the ledger as it is now.
     pub(crate) fn keeps_in_the_dark(&self, key: StaticKey) {
         self.change(|_, shown| {
             shown.apart.insert(key, shown.entries.clone());

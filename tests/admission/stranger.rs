@@ -1,6 +1,7 @@
 //! A node that does not keep to the rules: it says what it likes, and asks for everything at once.
 
 use std::net::SocketAddr;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use coco_tunnel::channel::{Channel, Cut};
@@ -164,16 +165,23 @@ impl Stranger {
         })
     }
 
-    /// Hold on to what one has until it is taken away: how long that took, and with which code.
-    pub(crate) fn holds_on(&self, inside: Inside, since: Instant) -> (Duration, Close) {
+    /// Hold on to what one has while `act` takes it away: how long after its beginning the stream was cut,
+    /// and with which code the session was closed.
+    pub(crate) fn holds_on(&self, inside: Inside, act: impl FnOnce()) -> (Duration, Close) {
         let Inside { session, mut stream } = inside;
-        self.runtime.block_on(async {
-            let work = async {
-                let cut = stream.rx.read_exact(&mut [0]).await;
-                assert!(matches!(cut, Err(Cut::Reset(_) | Cut::Lost)), "{cut:?}");
-                (since.elapsed(), closed(&session).await)
-            };
-            tokio::time::timeout(PATIENCE, work).await.unwrap()
+        let holding = async {
+            let cut = stream.rx.read_exact(&mut [0]).await;
+            assert!(matches!(cut, Err(Cut::Reset(_) | Cut::Lost)), "{cut:?}");
+            (Instant::now(), closed(&session).await)
+        };
+        thread::scope(|scope| {
+            let holding = scope.spawn(|| {
+                self.runtime.block_on(async { tokio::time::timeout(PATIENCE, holding).await.unwrap() })
+            });
+            let began = Instant::now();
+            act();
+            let (cut, code) = holding.join().unwrap();
+            (cut.checked_duration_since(began).expect("cut before anything was done"), code)
         })
     }
 

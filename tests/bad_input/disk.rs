@@ -118,6 +118,8 @@ fn a_manager_with_a_full_disk_says_so_and_loses_nothing() {
     let phone = net.app("phone");
     phone.join(&last);
     until("everybody is there", PATIENCE, || {
+        // A question finds out at once that the manager has restarted; waiting does in half a minute.
+        camera.ok(&["network", "members", HOME]);
         let (network, other) = (camera.network(HOME), phone.network(HOME));
         assert_eq!((network.ledger.alarm, other.ledger.alarm), (None, None));
         is(network.nodes == 3 && other.nodes == 3, network.nodes)
