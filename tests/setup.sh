@@ -9,9 +9,14 @@ cd "$(dirname "$0")/.."
 # The one list. Rust is not in it: Debian's is too old, see check_rust.
 packages() {
     case $1 in
-    build | bench)
+    build)
         # A C compiler, for SQLite and ring.
         echo gcc libc6-dev make
+        ;;
+    bench)
+        packages build
+        # Two namespaces and the link between them.
+        echo iproute2
         ;;
     demo)
         packages build

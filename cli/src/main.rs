@@ -1,7 +1,7 @@
 //! `cococtl`: scripts a coco daemon over its control socket.
 //!
 //! A command line becomes [`args::Args`], a command in [`commands`] turns that into requests to the
-//! daemon through [`client`], and what comes back leaves through [`print`]: the result on stdout,
+//! daemon through [`client`], and what comes back leaves through [`mod@print`]: the result on stdout,
 //! everything else on stderr. Whatever goes wrong is a [`fail::Fail`], which knows its text and its
 //! exit code. What can be checked here is checked here; the daemon decides the rest.
 

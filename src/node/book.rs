@@ -4,7 +4,7 @@
 //! disk, and only then shown, so that nothing acts on an entry that a restart could forget.
 //!
 //! A guest's copy has entries without bodies. What it may see can change with an entry; the manager and
-//! every member with a whole copy say by a digest what a guest should see ([`Book::view`]), and a copy
+//! every member with a whole copy say by a digest what a guest should see ([`coconet::ledger::view`]), and a copy
 //! that differs is fetched anew ([`Book::replace`]).
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -2,7 +2,7 @@
 //!
 //! A [`Node`] owns its keys, its UDP endpoint, its ledger copy ([`book`]), the session with the manager
 //! ([`manager`]) and the sessions with other nodes ([`peers`]). Its tasks begin in [`Node::start`] and
-//! end in [`Node::stop`]. What it exposes is served in [`serve`]. [`found`] makes the first node of a
+//! end in [`Node::stop`]. What it exposes is served in `serve`. [`found`] makes the first node of a
 //! network, and the next ones.
 
 pub mod book;

@@ -1,6 +1,6 @@
 //! A network as a file describes it, and what it takes to get there.
 //!
-//! [`file`] reads what is wanted, [`found`] holds what a daemon has shown, and [`plan`] compares the two:
+//! [`mod@file`] reads what is wanted, [`found`] holds what a daemon has shown, and [`plan`] compares the two:
 //! it decides everything, without IO and with the time as an argument. `commands::network::apply` asks
 //! the daemon and carries the steps out.
 
