@@ -32,6 +32,7 @@ async fn main() {
     let dir = std::env::temp_dir().join(format!("coco-bench-{}", std::process::id()));
     std::fs::create_dir(&dir).unwrap();
     let database = dir.join("manager.db");
+    std::fs::File::create_new(&database).unwrap();
     Sqlite::create(&database).unwrap();
     let house = House::open(Sqlite::open(&database).unwrap());
     let mut owner = house.node(1).await;

@@ -29,7 +29,7 @@ use crate::node::{Node, node_name};
 use crate::random;
 use crate::state_dir::{StateDir, StateDirError};
 use crate::store::{NetworkRow, Store, TunnelEnd};
-use crate::tunnel::{Exposure, Opened, OpenedOptions, bind_listener, target_answers};
+use crate::tunnel::{Exposure, Listener, Opened, OpenedOptions, bind_listener, target_answers};
 
 /// Longest life of an invite, in seconds: a year.
 pub const INVITE_LIFE_MAX_S: u64 = 365 * 24 * 3600;
@@ -80,7 +80,7 @@ impl Daemon {
                 TunnelEnd::Opened(listen) => daemon.open_on(node, row.id, row.resource.clone(), &listen),
             };
             if let Err(fault) = restored {
-                // One port that is taken must not keep the others down.
+                // One that is damaged must not keep the others down.
                 tracing::error!(resource = %row.resource, %fault, "tunnel not restored");
             }
         }
@@ -284,9 +284,8 @@ impl Daemon {
         let options = OpenedOptions {
             id: 0,
             resource: request.resource.clone(),
-            listener,
+            listener: Listener::Bound(listener),
             max_clients: self.config.tunnel.max_clients,
-            restored: false,
         };
         // Asked before it is remembered: what never worked is not kept, nor what nobody waits for.
         let trial = Trial(Some(Opened::start(Arc::clone(&node), options, self.events.clone())?));
@@ -441,9 +440,9 @@ impl Daemon {
 
     fn open_on(&self, node: Arc<Node>, id: u64, resource: Name, listen: &str) -> Result<()> {
         let address = listen.parse().map_err(|_| Fault::failed("a damaged listen address in the state"))?;
-        let listener = bind_listener(Some(address))?;
+        let listener = Listener::Restored(address);
         let max_clients = self.config.tunnel.max_clients;
-        let options = OpenedOptions { id, resource, listener, max_clients, restored: true };
+        let options = OpenedOptions { id, resource, listener, max_clients };
         lock(&self.tunnels).insert(id, Opened::start(node, options, self.events.clone())?);
         Ok(())
     }

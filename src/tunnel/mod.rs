@@ -13,7 +13,7 @@ use coconet::name::Name;
 use coconet::resource::Kind;
 
 pub use exposed::{Exposure, Exposures, target_answers};
-pub use opened::{Opened, OpenedOptions, bind_listener};
+pub use opened::{Listener, Opened, OpenedOptions, bind_listener};
 
 use crate::clock;
 

@@ -39,6 +39,9 @@ const RETRY_MAX: Duration = Duration::from_secs(15);
 /// Pause after the system refused a connection for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Pause between two tries to listen where a restored tunnel did before.
+const REBIND_PAUSE: Duration = Duration::from_secs(1);
+
 /// Local connections the kernel holds ready.
 const BACKLOG: i32 = 1024;
 
@@ -49,12 +52,20 @@ pub struct OpenedOptions {
     pub id: u64,
     /// The resource's name.
     pub resource: Name,
-    /// The bound listener.
-    pub listener: TcpListener,
+    /// Where it listens.
+    pub listener: Listener,
     /// Local connections at a time.
     pub max_clients: u32,
-    /// Whether it was open before this daemon started.
-    pub restored: bool,
+}
+
+/// Where a tunnel listens.
+#[derive(Debug)]
+pub enum Listener {
+    /// Here already.
+    Bound(TcpListener),
+    /// Where it did before this daemon started. Applications were told, so no other address will do: when
+    /// it is taken, the tunnel has failed until it is free again.
+    Restored(SocketAddr),
 }
 
 /// One opened tunnel.
@@ -75,9 +86,14 @@ pub struct Opened {
 impl Opened {
     /// Begin to serve the listener.
     pub fn start(node: Arc<Node>, options: OpenedOptions, events: Events) -> Result<Arc<Self>> {
-        let OpenedOptions { id, resource, listener, max_clients, restored } = options;
-        let listen =
-            listener.local_addr().map_err(|error| Fault::failed("the listener is gone").because(&error))?;
+        let OpenedOptions { id, resource, listener, max_clients } = options;
+        let (listen, listener, health) = match listener {
+            Listener::Bound(listener) => {
+                let gone = |error| Fault::failed("the listener is gone").because(&error);
+                (listener.local_addr().map_err(gone)?, Some(listener), Health::new(TunnelState::Opening))
+            }
+            Listener::Restored(listen) => (listen, bind_listener(Some(listen)).ok(), Health::restored()),
+        };
         let opened = Arc::new(Self {
             id: AtomicU64::new(id),
             node,
@@ -85,13 +101,23 @@ impl Opened {
             listen,
             places: Arc::new(Semaphore::new(max_clients as usize)),
             meter: Meter::default(),
-            health: if restored { Health::restored() } else { Health::new(TunnelState::Opening) },
+            health,
             kick: Notify::new(),
             closed: watch::Sender::new(false),
             events,
         });
-        tokio::spawn(Arc::clone(&opened).run(listener));
-        tokio::spawn(Arc::clone(&opened).keep());
+        let serving = Arc::clone(&opened);
+        tokio::spawn(async move {
+            let listener = match listener {
+                Some(listener) => listener,
+                None => match serving.rebind().await {
+                    Some(listener) => listener,
+                    None => return,
+                },
+            };
+            tokio::spawn(Arc::clone(&serving).keep());
+            serving.run(listener).await;
+        });
         Ok(opened)
     }
 
@@ -213,6 +239,25 @@ impl Opened {
         let reason = told.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
         let message = format!("{} is {}{reason}", self.resource, told.state.as_str());
         self.events.send(Some(self.node.name()), "tunnel", message);
+    }
+
+    /// The listener, once its address is free; `None` when the tunnel was closed before.
+    async fn rebind(&self) -> Option<TcpListener> {
+        let mut closed = self.closed.subscribe();
+        loop {
+            match bind_listener(Some(self.listen)) {
+                Ok(listener) => return Some(listener),
+                Err(fault) => {
+                    if self.health.fails(TunnelState::Failed, fault.to_string()) {
+                        self.tell();
+                    }
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(REBIND_PAUSE) => {}
+                _ = closed.wait_for(|closed| *closed) => return None,
+            }
+        }
     }
 
     async fn keep(self: Arc<Self>) {

@@ -11,11 +11,13 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use coconet::control::{Direction, Networks, Tunnel, Tunnels};
+use coconet::control::{Direction, Networks, Tunnel, TunnelState, Tunnels};
 use refusal::refuses;
 use support::bytes::Noise;
 use support::net::{App, HOME, Net};
@@ -276,6 +278,42 @@ fn two_who_open_one_resource_at_once_get_one_tunnel() {
         let ports = listening(viewer.daemon().pid());
         is(ports.is_empty(), format!("{ports:?}"))
     });
+}
+
+#[test]
+fn a_tunnel_whose_port_was_taken_meanwhile_waits_for_it() {
+    let net = Net::new();
+    let (camera, mut viewer) = net.pair();
+    camera.expose(&format!("tcp://{}", serve(echo)), "service");
+    let address = viewer.open_address("service");
+    let before = viewer.tunnel("service");
+    viewer.kill();
+    let squatter = TcpListener::bind(address).unwrap();
+    viewer.start();
+
+    until("it says so", PATIENCE, || {
+        let tunnel = viewer.tunnel("service");
+        let reason = tunnel.reason.clone().unwrap_or_default();
+        is(tunnel.state == TunnelState::Failed && reason.contains("in use"), format!("{tunnel:?}"))
+    });
+    refuses(&viewer, 1, &["tunnel", "open", "service"]);
+    drop(squatter);
+    until("it is back", PATIENCE, || {
+        let tunnel = viewer.tunnel("service");
+        is(tunnel.state == TunnelState::Reopened, format!("{tunnel:?}"))
+    });
+    let after = viewer.tunnel("service");
+    assert_eq!((&after.id, &after.listen), (&before.id, &before.listen));
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(b"hello").unwrap();
+    stream.read_exact(&mut [0; 5]).unwrap();
+    drop(stream);
+    // One that waits can be closed.
+    viewer.kill();
+    let _squatter = TcpListener::bind(address).unwrap();
+    viewer.start();
+    viewer.ok(&["tunnel", "close", "service"]);
+    assert_eq!(refusal::tunnels(&viewer), 0);
 }
 
 /// Run `cococtl` so many times at the same time; the exit codes.
