@@ -15,6 +15,7 @@ pub mod key;
 pub mod ledger;
 pub mod manager_addr;
 pub mod name;
+pub mod path_mode;
 pub mod recovery;
 pub mod resource;
 pub mod role;

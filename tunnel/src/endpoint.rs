@@ -1,15 +1,15 @@
 //! The endpoint of one node: it dials other nodes by key and is dialled by those who know its key.
 //!
-//! [`Endpoint::bind`] takes the node's secret and where to listen. [`Endpoint::dial`] tries every known
-//! address of a peer at once and keeps the first session that completes. [`Endpoint::accept`] yields
-//! sessions whose handshake is complete: who is at the other end is proven, but not yet whether it may
-//! be here. That is the greeting's business.
+//! [`Endpoint::bind`] takes the node's secret and where to listen. [`Endpoint::dial_as_found`] begins one
+//! handshake and sends its first packets to every place where the peer may be, as they become known; it
+//! completes on the fastest. [`Endpoint::accept`] yields sessions whose handshake is complete: who is at
+//! the other end is proven, but not yet whether it may be here. That is the greeting's business.
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use coconet::id::StaticKey;
@@ -17,12 +17,15 @@ use noq::{
     AckFrequencyConfig, ClientConfig, EndpointConfig, Incoming, MtuDiscoveryConfig, ServerConfig,
     TokioRuntime, TransportConfig, VarInt,
 };
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use crate::noise::{self, LocalStatic, PeerStatic, QUIC_VERSION, ResetKey, TokenKey};
+use crate::relay::Switch;
 use crate::session::{Ended, Session, ended};
-use crate::socket::Sockets;
+use crate::socket::{Carrier, Heard, Mux, Outlet, Place, allowed};
 
 /// Streams a peer may have open at once. A browser opens six connections to a host; a proxy with
 /// hundreds behind one resource still fits.
@@ -55,6 +58,12 @@ pub const HALF_OPEN_MAX: usize = 1024;
 
 /// Addresses of one peer that are dialled at once.
 pub const DIAL_MAX: usize = 16;
+
+/// Addresses that a peer may name to be probed.
+pub const NAT_ADDRESSES_MAX: u8 = 16;
+
+/// Ways of one session at once, those included that are just being given up.
+pub const PATHS_MAX: u32 = 8;
 
 /// Largest UDP payload tried on a path: Ethernet's 1500 bytes less IPv4 and UDP headers.
 pub const UDP_PAYLOAD_MAX: u16 = 1472;
@@ -96,10 +105,11 @@ pub struct EndpointOptions {
 #[derive(Debug, Clone)]
 pub struct Endpoint {
     quic: noq::Endpoint,
-    sockets: Sockets,
+    outlet: Outlet,
     local: LocalStatic,
     half_open: Arc<AtomicUsize>,
     refused: Arc<AtomicU64>,
+    heard: Arc<Mutex<Option<mpsc::Receiver<Heard>>>>,
 }
 
 /// What an endpoint refused or dropped since it was bound.
@@ -107,6 +117,8 @@ pub struct Endpoint {
 pub struct EndpointCounters {
     /// Packets that were no QUIC of ours.
     pub foreign_packets: u64,
+    /// Packets that did not leave because nobody may send there.
+    pub withheld_packets: u64,
     /// First packets that did not decrypt, or came when too many handshakes were in progress.
     pub refused_handshakes: u64,
 }
@@ -131,22 +143,29 @@ pub enum DialError {
 impl Endpoint {
     /// Bind the sockets and start serving.
     pub fn bind(options: &EndpointOptions) -> io::Result<Self> {
-        Self::bind_with(options, transport(KEEP_ALIVE))
+        Self::bind_with(options, between_nodes(), None)
     }
 
-    /// As [`Endpoint::bind`], for a manager: nobody sends it more than messages.
-    pub fn bind_for_messages(options: &EndpointOptions) -> io::Result<Self> {
+    /// As [`Endpoint::bind`], for a manager: nobody sends it more than messages, and what frames it gets go
+    /// through `relay`.
+    pub fn bind_for_messages(options: &EndpointOptions, relay: Option<Switch>) -> io::Result<Self> {
         let mut config = transport(KEEP_ALIVE);
         config
+            // Whoever dials keeps the way open.
+            .keep_alive_interval(None)
             .max_concurrent_bidi_streams(VarInt::from_u32(MESSAGE_STREAMS_MAX))
             .stream_receive_window(VarInt::from_u32(MESSAGE_STREAM_WINDOW))
             .receive_window(VarInt::from_u32(MESSAGE_CONNECTION_WINDOW));
-        Self::bind_with(options, config)
+        Self::bind_with(options, config, relay)
     }
 
-    fn bind_with(options: &EndpointOptions, serving: TransportConfig) -> io::Result<Self> {
+    fn bind_with(
+        options: &EndpointOptions,
+        serving: TransportConfig,
+        relay: Option<Switch>,
+    ) -> io::Result<Self> {
         let local = LocalStatic::from_secret(*options.secret);
-        let sockets = Sockets::bind(&options.listen, options.any_port)?;
+        let (mux, outlet, heard) = Mux::bind(&options.listen, options.any_port, relay)?;
         let mut config = EndpointConfig::new(Arc::new(ResetKey::from_secret(&options.reset)));
         let (id_key, _) = options.reset.split_at(8);
         let id_key = id_key.try_into().map(u64::from_be_bytes).unwrap_or_default();
@@ -159,55 +178,122 @@ impl Endpoint {
         let quic = noq::Endpoint::new_with_abstract_socket(
             config,
             Some(server),
-            Box::new(sockets.clone()),
+            Box::new(mux),
             Arc::new(TokioRuntime),
         )?;
-        Ok(Self { quic, sockets, local, half_open: Arc::default(), refused: Arc::default() })
+        let heard = Arc::new(Mutex::new(Some(heard)));
+        Ok(Self { quic, outlet, local, half_open: Arc::default(), refused: Arc::default(), heard })
     }
 
     /// The addresses it is bound to.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.sockets.addresses()
+        self.outlet.addresses()
     }
 
     /// What was refused so far.
     pub fn counters(&self) -> EndpointCounters {
+        let (foreign_packets, withheld_packets) = self.outlet.dropped();
         EndpointCounters {
-            foreign_packets: self.sockets.dropped().load(Ordering::Relaxed),
+            foreign_packets,
+            withheld_packets,
             refused_handshakes: self.refused.load(Ordering::Relaxed),
         }
     }
 
-    /// Reach the holder of `peer` at any of `addresses`, all tried at once.
+    /// Frames that are no data, as they are heard. Given out once.
+    pub fn heard(&self) -> Option<mpsc::Receiver<Heard>> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Send a frame, now or never.
+    pub fn send_frame(&self, to: SocketAddr, frame: &[u8]) {
+        self.outlet.send(Place::of(to), frame, frame.len());
+    }
+
+    /// Let peers name addresses on this machine.
+    pub fn permit_loopback(&self) {
+        self.outlet.ways().permit_loopback();
+    }
+
+    /// The manager of `slot`, counted from one, is reached at `place` now: relayed packets go there, and
+    /// come from there.
+    pub fn set_relay(&self, slot: u16, place: Place) {
+        let address = place.direct().unwrap_or_else(|| place.address());
+        self.outlet.ways().set_manager(slot, address);
+    }
+
+    /// A place among the addresses for a TLS connection that carries datagrams.
+    pub fn carrier(&self) -> Carrier {
+        self.outlet.ways().carrier()
+    }
+
+    /// Reach the holder of `peer` at any of `addresses`.
     pub async fn dial(
         &self,
         peer: StaticKey,
         addresses: &[SocketAddr],
         keep_alive: Duration,
     ) -> Result<Session, DialError> {
+        let (tell, found) = mpsc::channel(DIAL_MAX);
+        for address in addresses.iter().take(DIAL_MAX) {
+            // There is room for as many as are taken.
+            let _ = tell.try_send(Place::of(*address));
+        }
+        drop(tell);
+        self.dial_as_found(peer, found, Some(keep_alive)).await
+    }
+
+    /// Reach the holder of `peer` at any place that comes out of `found`, the first [`DIAL_MAX`] of them. A
+    /// session to a node has its ways kept open by its [`crate::paths`] driver, one to a manager by
+    /// `keep_alive`.
+    pub async fn dial_as_found(
+        &self,
+        peer: StaticKey,
+        mut found: mpsc::Receiver<Place>,
+        keep_alive: Option<Duration>,
+    ) -> Result<Session, DialError> {
+        let mut first = found.recv().await;
+        while first.is_some_and(|place| !self.reaches(place)) {
+            first = found.recv().await;
+        }
+        let Some(first) = first else { return Err(DialError::NoAddress) };
+        let transport = match keep_alive {
+            Some(keep_alive) => transport(keep_alive),
+            None => between_nodes(),
+        };
         let mut config = ClientConfig::new(noise::client_config(&self.local, peer.0));
-        config.transport_config(Arc::new(transport(keep_alive))).version(QUIC_VERSION);
-        let mut attempts = JoinSet::new();
-        for address in addresses.iter().filter(|address| self.sockets.reaches(address)).take(DIAL_MAX) {
-            if let Ok(connecting) = self.quic.connect_with(config.clone(), *address, "coco") {
-                attempts.spawn(tokio::time::timeout(HANDSHAKE_TIMEOUT, connecting));
+        config.transport_config(Arc::new(transport)).version(QUIC_VERSION);
+        let dial = Dialling::begin(&self.outlet);
+        dial.add(first);
+        let connecting = self.quic.connect_with(config, dial.place().address(), "coco");
+        let mut connecting = std::pin::pin!(connecting.map_err(|_| DialError::NoAddress)?);
+        let (mut tried, mut more) = (1, true);
+        let mut deadline = Instant::now() + HANDSHAKE_TIMEOUT;
+        loop {
+            tokio::select! {
+                place = found.recv(), if more => match place {
+                    Some(place) if tried < DIAL_MAX && self.reaches(place) => {
+                        dial.add(place);
+                        tried += 1;
+                        deadline = Instant::now() + HANDSHAKE_TIMEOUT;
+                    }
+                    Some(_) => {}
+                    None => more = false,
+                },
+                connected = &mut connecting => return match connected.map_err(ended) {
+                    Ok(connection) => Ok(Session::new(connection, peer)),
+                    Err(Ended::TimedOut) => Err(DialError::NoAnswer { tried }),
+                    Err(ended) => Err(DialError::Ended(ended)),
+                },
+                () = tokio::time::sleep_until(deadline), if !more => {
+                    return Err(DialError::NoAnswer { tried });
+                }
             }
         }
-        if attempts.is_empty() {
-            return Err(DialError::NoAddress);
-        }
-        let (tried, mut failure) = (attempts.len(), None);
-        while let Some(attempt) = attempts.join_next().await {
-            match attempt {
-                Ok(Ok(Ok(connection))) => return Ok(Session::new(connection, peer)),
-                Ok(Ok(Err(error))) => failure = Some(ended(error)),
-                Ok(Err(_)) | Err(_) => {}
-            }
-        }
-        match failure {
-            Some(Ended::TimedOut) | None => Err(DialError::NoAnswer { tried }),
-            Some(ended) => Err(DialError::Ended(ended)),
-        }
+    }
+
+    fn reaches(&self, place: Place) -> bool {
+        place.direct().is_none_or(|address| self.outlet.reaches(&address))
     }
 
     /// The next session somebody opened, or `None` when the endpoint is closed. Handshakes go on in the
@@ -257,6 +343,36 @@ impl Endpoint {
     }
 }
 
+/// A dial in progress; its end is the end of the address that stands for all places.
+struct Dialling<'a> {
+    outlet: &'a Outlet,
+    number: u64,
+}
+
+impl<'a> Dialling<'a> {
+    fn begin(outlet: &'a Outlet) -> Self {
+        Self { outlet, number: outlet.ways().begin_dial() }
+    }
+
+    fn place(&self) -> Place {
+        Place::Dial(self.number)
+    }
+
+    fn add(&self, place: Place) {
+        if let Place::Direct(address) = place {
+            // Who dials it has decided that it may be dialled.
+            self.outlet.ways().meet(address);
+        }
+        self.outlet.add_target(self.number, place);
+    }
+}
+
+impl Drop for Dialling<'_> {
+    fn drop(&mut self) {
+        self.outlet.ways().end_dial(self.number);
+    }
+}
+
 /// Handshakes in progress, owned by the task that accepts.
 #[derive(Debug, Default)]
 pub struct Accepting(JoinSet<Option<Session>>);
@@ -294,17 +410,6 @@ pub fn dialable(addresses: impl IntoIterator<Item = SocketAddr>, loopback: bool)
     ordered.into_iter().map(|(address, _)| address).collect()
 }
 
-fn allowed(ip: IpAddr, loopback: bool) -> bool {
-    if ip.is_unspecified() || ip.is_multicast() {
-        return false;
-    }
-    match ip {
-        _ if ip.is_loopback() => loopback,
-        IpAddr::V4(v4) => !v4.is_link_local() && !v4.is_broadcast() && v4.octets()[0] != 0,
-        IpAddr::V6(v6) => !v6.is_unicast_link_local(),
-    }
-}
-
 /// How windows, packets and paths are tuned. Public so that a bare carrier can be measured beside coco on
 /// equal terms.
 pub fn transport(keep_alive: Duration) -> TransportConfig {
@@ -323,10 +428,17 @@ pub fn transport(keep_alive: Duration) -> TransportConfig {
         .max_idle_timeout(IDLE_TIMEOUT.try_into().ok())
         .keep_alive_interval(Some(keep_alive))
         .mtu_discovery_config(Some(mtu))
-        .max_concurrent_multipath_paths(8)
+        .max_concurrent_multipath_paths(PATHS_MAX)
         .send_observed_address_reports(true)
         .receive_observed_address_reports(true)
         .server_handshake_migration(true);
+    config
+}
+
+/// As [`transport`], between nodes: their ways are found, kept open and given up by their drivers.
+fn between_nodes() -> TransportConfig {
+    let mut config = transport(KEEP_ALIVE);
+    config.keep_alive_interval(None).max_remote_nat_traversal_addresses(NAT_ADDRESSES_MAX);
     config
 }
 

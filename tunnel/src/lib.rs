@@ -14,7 +14,8 @@ pub mod forward;
 pub mod frame;
 pub mod greeting;
 pub mod noise;
+pub mod relay;
 pub mod session;
-mod socket;
+pub mod socket;
 
 pub use socket::{SOCKET_BUFFER, any_interface};

@@ -8,6 +8,7 @@ use coconet::wire::code::Close;
 use noq::{Connection, ConnectionError, PathId, VarInt};
 
 use crate::channel::Channel;
+use crate::socket::Place;
 
 /// A connection whose other end has proved its key.
 #[derive(Debug, Clone)]
@@ -88,9 +89,14 @@ impl Session {
         self.connection.close_reason().map(ended)
     }
 
-    /// The address packets go to now.
+    /// The UDP address packets go to now, if they go to one.
     pub fn remote(&self) -> Option<SocketAddr> {
-        self.connection.path(PathId::ZERO)?.remote_address().ok()
+        self.place()?.direct()
+    }
+
+    /// Where packets go now.
+    pub fn place(&self) -> Option<Place> {
+        Some(Place::of(self.connection.path(PathId::ZERO)?.remote_address().ok()?))
     }
 
     /// Counters and round trip.

@@ -1,0 +1,446 @@
+//! Which way a session's packets take: a pure judge over what was counted.
+//!
+//! [`Policy::look`] is given every open way of a session with its counters and answers with [`Step`]s. The
+//! side that has dialled is in charge: it opens and closes ways and probes for new ones. The other side
+//! follows its choice, unless its own data does not get through.
+//!
+//! *Choice.* The best way by [`Rank`], then by round trip; the one in use is left for another of its rank
+//! only when that is [`CLEARLY_FASTER`].
+//!
+//! *Distress.* A way fails when data on it goes unacknowledged for three probe timeouts
+//! ([`patience`]), or when most of what was sent is lost ([`LOSSY`]), whatever small packets still pass.
+//! The failed way is closed, so that its data goes by another at once; the last one is kept, and the same
+//! place is tried anew every [`REOPEN`], because a way that has backed off for long would notice its
+//! recovery late. A place that fails by loss is avoided for [`AVOID`].
+//!
+//! *Return.* As long as no direct way is in use, rounds of probes look for one: at once when an address
+//! has changed at either end, then after [`ROUND_MIN`], twice as long each time, up to
+//! [`ROUND_MAX_IN_USE`] while data flows. A session that nobody uses is not probed beyond
+//! [`ROUND_MAX_IDLE`].
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use coconet::path_mode::PathMode;
+use noq::PathId;
+
+use crate::endpoint::ACK_DELAY;
+use crate::socket::Place;
+
+/// A way of the same rank must be faster than so much of the present round trip, less [`RTT_NOISE`].
+const CLEARLY_FASTER: f64 = 0.75;
+
+/// Differences of round trips that mean nothing.
+const RTT_NOISE: Duration = Duration::from_millis(2);
+
+/// Probe timeouts without an acknowledgement after which a way has failed.
+const PROBE_TIMEOUTS: u32 = 3;
+
+/// Least time without an acknowledgement: a busy machine may pause so long.
+pub const PATIENCE_MIN: Duration = Duration::from_millis(400);
+
+/// Longest time without an acknowledgement, however long the round trip.
+pub const PATIENCE_MAX: Duration = Duration::from_secs(3);
+
+/// A way on which so much of what was sent is lost has failed, in hundredths.
+const LOSSY: u64 = 60;
+
+/// Least bytes sent before loss is judged.
+const LOSSY_MIN: u64 = 16_000;
+
+/// Time over which loss is judged.
+const LOSSY_SPAN: Duration = Duration::from_secs(1);
+
+/// How long a place that lost most of the data is avoided.
+pub const AVOID: Duration = Duration::from_secs(10);
+
+/// Places that are remembered as bad.
+const AVOIDED_MAX: usize = 16;
+
+/// Pause between attempts to revive the only way there is.
+pub const REOPEN: Duration = Duration::from_secs(1);
+
+/// Pause between two questions for a relay.
+pub const ASK_RELAY: Duration = Duration::from_secs(2);
+
+/// First pause between rounds of probes.
+pub const ROUND_MIN: Duration = Duration::from_secs(2);
+
+/// Longest pause between rounds while data flows: a direct way is found so long after it became possible,
+/// and a handshake.
+pub const ROUND_MAX_IN_USE: Duration = Duration::from_secs(4);
+
+/// Longest pause between rounds of an idle session; after that it is probed when it is used again.
+pub const ROUND_MAX_IDLE: Duration = Duration::from_secs(60);
+
+/// A session without data for so long is idle.
+pub const IDLE: Duration = Duration::from_secs(10);
+
+/// Direct ways kept beside the one in use.
+const SPARE_MAX: usize = 1;
+
+/// One open way and what was counted on it since it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Way {
+    /// What QUIC knows it by.
+    pub id: PathId,
+    /// Where it leads.
+    pub place: Place,
+    /// Whether it is known to carry packets both ways.
+    pub validated: bool,
+    /// Smoothed round trip.
+    pub rtt: Duration,
+    /// Bytes sent that want an acknowledgement.
+    pub sent: u64,
+    /// Bytes of those that are known to be lost.
+    pub lost: u64,
+    /// What the other side says of it: that it is a reserve.
+    pub reserve: bool,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Send data by this way, by no other.
+    Use(PathId, Why),
+    /// Give this way up.
+    Close(PathId),
+    /// Open a way to this place.
+    Open(Place),
+    /// Ask the manager for a relay.
+    AskRelay,
+    /// Begin a round of probes.
+    Round,
+    /// No way works: whoever knows the manager should look whether this node's address has changed.
+    Distress,
+}
+
+/// Why the way in use is the one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// It answered first.
+    First,
+    /// It is direct, and the one before was not.
+    Direct,
+    /// It is faster than the one before.
+    Faster,
+    /// The one before failed.
+    Failed(Failure),
+    /// The other node has chosen it.
+    Followed,
+}
+
+/// How a way failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// Nothing was acknowledged.
+    Silent,
+    /// Most of the data was lost.
+    Lossy,
+    /// It was closed.
+    Closed,
+    /// The other node could not use it.
+    Refused,
+}
+
+/// Better ones first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Direct,
+    Relay,
+}
+
+/// The judge of one session.
+#[derive(Debug)]
+pub struct Policy {
+    mode: PathMode,
+    dialled: bool,
+    chosen: Option<PathId>,
+    watch: Option<Watch>,
+    avoided: BTreeMap<Place, Instant>,
+    round: Option<Instant>,
+    pause: Duration,
+    reopen: Option<Instant>,
+    asked: Option<Instant>,
+    used: Instant,
+    total: u64,
+}
+
+/// The way in use, as it was when it last got on.
+#[derive(Debug, Clone, Copy)]
+struct Watch {
+    /// When data was first sent that is not acknowledged yet.
+    waiting: Option<Instant>,
+    acks: u64,
+    sent: u64,
+    /// Where the span began over which loss is judged.
+    span: (Instant, u64, u64),
+}
+
+impl Policy {
+    /// A session of this mode, which this node has dialled or not.
+    pub fn new(mode: PathMode, dialled: bool, now: Instant) -> Self {
+        Self {
+            mode,
+            dialled,
+            chosen: None,
+            watch: None,
+            avoided: BTreeMap::new(),
+            round: Some(now),
+            pause: ROUND_MIN,
+            reopen: None,
+            asked: None,
+            used: now,
+            total: 0,
+        }
+    }
+
+    /// The way in use.
+    pub fn chosen(&self) -> Option<PathId> {
+        self.chosen
+    }
+
+    /// Whether data flowed lately.
+    pub fn is_idle(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.used) >= IDLE
+    }
+
+    /// Addresses have changed at one of the ends: probe now, and hold nothing against any place.
+    pub fn changed(&mut self, now: Instant) {
+        self.avoided.clear();
+        (self.round, self.pause) = (Some(now), ROUND_MIN);
+    }
+
+    /// The other side does not get through on `way`, though this one may.
+    pub fn refused(&mut self, now: Instant, way: &Way) -> Vec<Step> {
+        if self.chosen != Some(way.id) || !self.dialled {
+            return Vec::new();
+        }
+        self.avoid(now, way.place);
+        self.round = Some(now);
+        vec![Step::Close(way.id)]
+    }
+
+    /// Judge. `acks` counts acknowledgements received on any way, `carried` the bytes of data in either
+    /// direction.
+    pub fn look(&mut self, now: Instant, ways: &[Way], acks: u64, carried: u64) -> Vec<Step> {
+        if carried != self.total {
+            if self.is_idle(now) && self.round.is_some_and(|at| at > now) {
+                // Used again: do not wait for a round that was put off.
+                self.round = Some(now);
+            }
+            (self.total, self.used) = (carried, now);
+        }
+        self.avoided.retain(|_, until| *until > now);
+        let mut steps = Vec::new();
+        let current = self.chosen.and_then(|id| ways.iter().find(|way| way.id == id)).copied();
+        let failure = match &current {
+            Some(way) => self.failure(now, way, acks),
+            None if self.chosen.is_some() => Some(Failure::Closed),
+            None => None,
+        };
+        let best = self.best(ways, current.as_ref().filter(|_| failure.is_none()), failure);
+        match (current, failure, best) {
+            (current, _, Some((best, why))) if current.is_none_or(|way| way.id != best.id) => {
+                if let (Some(failed), Some(failure), true) = (current, failure, self.dialled) {
+                    if failure == Failure::Lossy {
+                        self.avoid(now, failed.place);
+                    }
+                    steps.push(Step::Use(best.id, why));
+                    steps.push(Step::Close(failed.id));
+                } else {
+                    steps.push(Step::Use(best.id, why));
+                }
+                if failure.is_some() {
+                    steps.push(Step::Distress);
+                    (self.round, self.pause) = (Some(now), ROUND_MIN);
+                }
+                (self.chosen, self.watch) = (Some(best.id), None);
+                self.reopen = None;
+            }
+            // The only way there is has failed.
+            (Some(way), Some(_), _) => self.revive(now, &way, ways, &mut steps),
+            (None, _, _) | (Some(_), None, _) => {}
+        }
+        if self.dialled {
+            self.search(now, ways, &mut steps);
+            self.tidy(ways, &mut steps);
+        }
+        steps
+    }
+
+    /// How the way in use fails, if it does.
+    fn failure(&mut self, now: Instant, way: &Way, acks: u64) -> Option<Failure> {
+        let fresh = Watch { waiting: None, acks, sent: way.sent, span: (now, way.sent, way.lost) };
+        let watch = self.watch.get_or_insert(fresh);
+        if acks > watch.acks {
+            (watch.acks, watch.sent, watch.waiting) = (acks, way.sent, None);
+        } else if way.sent > watch.sent && watch.waiting.is_none() {
+            watch.waiting = Some(now);
+        }
+        if watch.waiting.is_some_and(|since| now.saturating_duration_since(since) >= patience(way.rtt)) {
+            return Some(Failure::Silent);
+        }
+        let (began, sent, lost) = watch.span;
+        let (sent, lost) = (way.sent.saturating_sub(sent), way.lost.saturating_sub(lost));
+        if sent >= LOSSY_MIN && lost * 100 >= sent * LOSSY {
+            return Some(Failure::Lossy);
+        }
+        if now.saturating_duration_since(began) >= LOSSY_SPAN.max(patience(way.rtt)) {
+            watch.span = (now, way.sent, way.lost);
+        }
+        None
+    }
+
+    /// The way to use, and why it is another than before.
+    fn best(
+        &self,
+        ways: &[Way],
+        healthy: Option<&Way>,
+        failure: Option<Failure>,
+    ) -> Option<(Way, Why)> {
+        let usable = |way: &&Way| {
+            way.validated
+                && self.allows(way.place)
+                && !self.avoided.contains_key(&way.place)
+                && (failure.is_none() || self.chosen != Some(way.id))
+        };
+        if !self.dialled {
+            // Follow whoever dialled, as long as that works.
+            let followed = ways.iter().filter(usable).find(|way| !way.reserve);
+            if let Some(way) = followed
+                && (healthy.is_none_or(|healthy| healthy.reserve) || healthy.is_some_and(|h| h.id == way.id))
+            {
+                return Some((*way, failure.map_or(Why::Followed, Why::Failed)));
+            }
+            if let Some(healthy) = healthy {
+                return Some((*healthy, Why::Followed));
+            }
+        }
+        let best = ways.iter().filter(usable).min_by_key(|way| (rank(way.place), way.rtt))?;
+        let Some(healthy) = healthy else {
+            return Some((*best, failure.map_or(Why::First, Why::Failed)));
+        };
+        let faster = best.rtt + RTT_NOISE < healthy.rtt.mul_f64(CLEARLY_FASTER);
+        match rank(best.place).cmp(&rank(healthy.place)) {
+            std::cmp::Ordering::Less => Some((*best, Why::Direct)),
+            std::cmp::Ordering::Equal if faster => Some((*best, Why::Faster)),
+            std::cmp::Ordering::Equal | std::cmp::Ordering::Greater => Some((*healthy, Why::First)),
+        }
+    }
+
+    /// The only way there is does not work: try its place anew, and another.
+    fn revive(&mut self, now: Instant, way: &Way, ways: &[Way], steps: &mut Vec<Step>) {
+        if self.reopen.is_some_and(|at| at > now) {
+            return;
+        }
+        self.reopen = Some(now + REOPEN);
+        steps.push(Step::Distress);
+        if !self.dialled {
+            return;
+        }
+        // An attempt under way is an attempt.
+        if !ways.iter().any(|other| other.id != way.id && other.place == way.place) {
+            steps.push(Step::Open(way.place));
+        }
+        if self.round.is_none_or(|at| at > now + REOPEN) {
+            self.round = Some(now + REOPEN);
+        }
+    }
+
+    /// Look for what is missing: a direct way, and a relay in reserve.
+    fn search(&mut self, now: Instant, ways: &[Way], steps: &mut Vec<Step>) {
+        let has = |wanted: Rank| ways.iter().any(|way| rank(way.place) == wanted && way.validated);
+        let in_use = ways.iter().find(|way| Some(way.id) == self.chosen);
+        let works = |wanted: Rank| in_use.is_some_and(|way| rank(way.place) == wanted) && self.reopen.is_none();
+        if self.mode.direct() && !works(Rank::Direct) && self.round.is_some_and(|at| at <= now) {
+            steps.push(Step::Round);
+            let idle = self.is_idle(now);
+            let longest = if idle { ROUND_MAX_IDLE } else { ROUND_MAX_IN_USE };
+            self.round = if idle && self.pause >= longest {
+                // Beyond that it waits for data; see `look`.
+                Some(now + Duration::from_secs(u64::from(u32::MAX)))
+            } else {
+                Some(now + self.pause.min(longest))
+            };
+            self.pause = (self.pause * 2).min(ROUND_MAX_IDLE);
+        }
+        let relay_fails = in_use.is_some_and(|way| rank(way.place) == Rank::Relay) && self.reopen.is_some();
+        let missing = !has(Rank::Relay) || relay_fails;
+        if self.mode.relay() && missing && self.asked.is_none_or(|at| now >= at + ASK_RELAY) {
+            let calm = in_use.is_some() && !relay_fails && self.asked.is_some() && self.is_idle(now);
+            if !calm {
+                self.asked = Some(now);
+                steps.push(Step::AskRelay);
+            }
+        }
+    }
+
+    /// Close direct ways that are too many.
+    fn tidy(&self, ways: &[Way], steps: &mut Vec<Step>) {
+        let spare = |way: &&Way| {
+            way.validated && rank(way.place) == Rank::Direct && self.chosen.is_some_and(|id| id != way.id)
+        };
+        let mut spares: Vec<&Way> = ways.iter().filter(spare).collect();
+        spares.sort_by_key(|way| way.rtt);
+        let closing = spares.iter().skip(SPARE_MAX).map(|way| Step::Close(way.id));
+        let closing: Vec<Step> = closing.filter(|step| !steps.contains(step)).collect();
+        steps.extend(closing);
+    }
+
+    fn allows(&self, place: Place) -> bool {
+        match rank(place) {
+            Rank::Direct => self.mode.direct(),
+            Rank::Relay => self.mode.relay(),
+        }
+    }
+
+    fn avoid(&mut self, now: Instant, place: Place) {
+        if self.avoided.len() < AVOIDED_MAX {
+            self.avoided.insert(place, now + AVOID);
+        }
+    }
+}
+
+/// How long data on a way of that round trip may go unacknowledged: three probe timeouts (RFC 9002, 6.2.1,
+/// with the round trip's usual variation).
+pub fn patience(rtt: Duration) -> Duration {
+    let probe_timeout = rtt * 2 + ACK_DELAY;
+    (probe_timeout * PROBE_TIMEOUTS).clamp(PATIENCE_MIN, PATIENCE_MAX)
+}
+
+fn rank(place: Place) -> Rank {
+    match place {
+        Place::Direct(_) => Rank::Direct,
+        Place::Relay { .. } | Place::Dial(_) | Place::Carrier(_) => Rank::Relay,
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::First => f.pad("it answered first"),
+            Self::Direct => f.pad("a direct way was found"),
+            Self::Faster => f.pad("faster than the way before"),
+            Self::Failed(failure) => write!(f, "the way before {failure}"),
+            Self::Followed => f.pad("chosen by the other node"),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Silent => "no longer answers",
+            Self::Lossy => "lost most of the data",
+            Self::Closed => "was closed",
+            Self::Refused => "does not work for the other node",
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "policy_tests.rs"]
+mod tests;
