@@ -19,7 +19,7 @@ use coconet::cbor;
 use coconet::id::{Hash, InviteKey, NetworkId, NodeId};
 use coconet::invite::Invitation;
 use coconet::key::Signature;
-use coconet::ledger::{Op, Purpose};
+use coconet::ledger::{Entry, Op, Purpose};
 use coconet::recovery::Recovery;
 use coconet::role::Role;
 use coconet::wire::code::Reset;
@@ -149,15 +149,26 @@ fn ledger_seeds(w: &World) -> Vec<Seed> {
         names.into_iter().zip(&w.entries).filter(|(names, _)| !names.0.is_empty())
     {
         seeds.push(("ledger_entry", as_entry, entry.to_bytes()));
-        seeds.push(("ledger_entry", as_op, entry.draft.op.clone().unwrap()));
+        seeds.push(("ledger_entry", as_op, entry.draft.body.clone().unwrap().op));
     }
     let mut hidden = w.entries[1].clone();
-    hidden.draft.op = None;
+    hidden.draft.body = None;
     seeds.push(("ledger_entry", "entry-with-its-op-left-out", hidden.to_bytes()));
+    seeds.push(("ledger_entry", "bad-op-without-its-blind", without_its_blind(&w.entries[1])));
     let mut respelt = w.entries[1].to_bytes();
     respelt.splice(..1, [0xb8, 0x02]);
     seeds.push(("ledger_entry", "bad-longer-head", respelt));
     seeds
+}
+
+/// The body's last key, one byte, and its value of 17 bytes cut off.
+fn without_its_blind(entry: &Entry) -> Vec<u8> {
+    let body = cbor::encode(entry.draft.body.as_ref().unwrap());
+    let mut op_alone = body[..body.len() - 18].to_vec();
+    op_alone[0] = 0xa1;
+    let bytes = entry.to_bytes();
+    let at = bytes.windows(body.len()).position(|window| window == body).unwrap();
+    [&bytes[..at], &op_alone, &bytes[at + body.len()..]].concat()
 }
 
 fn hello_seeds(network: NetworkId, head: Hash, entry: &[u8]) -> [Seed; 5] {
@@ -201,7 +212,7 @@ fn asked_seeds(
     ]
 }
 
-fn answered_seeds(head: Hash, entry: coconet::ledger::Entry) -> [Seed; 9] {
+fn answered_seeds(head: Hash, entry: Entry) -> [Seed; 9] {
     use manager::Response;
     let observed = "192.0.2.7:4433".parse().unwrap();
     let located = Response::Located { online: true, candidates: vec![observed], last_seen: 0 };

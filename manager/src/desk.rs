@@ -408,7 +408,7 @@ impl<P: Presence> Desk<P> {
         };
         match removed {
             Ok(removed) => {
-                let op = entry.draft.op.as_deref().and_then(|bytes| Op::from_bytes(bytes).ok());
+                let op = entry.draft.op();
                 let op = op.map(|op| coconet::name::shown(&op.to_string())).unwrap_or_default();
                 tracing::info!(network = %id, peer = %author, seq, op, "stamped");
                 removed.into_iter().for_each(|removed| self.revoke(id, removed));
@@ -475,7 +475,7 @@ fn names(managers: &[ManagerAddr], keys: &NodeKeys) -> bool {
 fn over_plan(plan: Option<&(Name, Plan)>, state: &State, draft: &Draft) -> Option<Response> {
     let (name, plan) = plan?;
     let limit = plan.nodes_per_network.filter(|limit| state.nodes().len() >= *limit)?;
-    let op = draft.op.as_deref().and_then(|bytes| Op::from_bytes(bytes).ok());
+    let op = draft.op();
     let message = format!("the plan {name} of this manager allows {limit} nodes in a network");
     matches!(op, Some(Op::Join(_))).then(|| refuse("limit", &message))
 }

@@ -255,7 +255,7 @@ impl Stream {
         for (mut entry, seen) in entries.into_iter().zip(seen) {
             if !seen {
                 withheld.push(entry.stamp.seq);
-                entry.draft.op = None;
+                entry.draft.body = None;
             }
             if entry.stamp.seq >= from {
                 self.send(tx, &Response::Entry(entry.to_bytes())).await?;

@@ -188,9 +188,9 @@ impl Shown {
             }
         }
         for (entry, _) in entries.iter_mut().zip(&seen).filter(|(_, seen)| !**seen) {
-            entry.draft.op = None;
+            entry.draft.body = None;
         }
-        let withheld = entries.iter().filter(|entry| entry.draft.op.is_none());
+        let withheld = entries.iter().filter(|entry| entry.draft.body.is_none());
         let view = view::digest(withheld.map(|entry| entry.stamp.seq));
         (entries, view)
     }
@@ -213,7 +213,7 @@ impl Shown {
 
     fn locate(&self, node: NodeId) -> Response {
         let mut talks = self.entries.iter().rev().filter_map(|entry| {
-            let record = match Op::from_bytes(entry.draft.op.as_ref().unwrap()).unwrap() {
+            let record = match entry.draft.op().unwrap() {
                 Op::Genesis(genesis) => genesis.owner,
                 Op::Join(join) => join.record,
                 _ => return None,

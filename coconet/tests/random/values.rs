@@ -6,9 +6,9 @@ use coconet::grant::{Capabilities, Schedule};
 use coconet::id::{Hash, InviteKey, NetworkId, NodeId, StampKey, StaticKey};
 use coconet::key::{NodeRecord, Signature};
 use coconet::ledger::{
-    Checkpoint, Draft, Entry, Genesis, Grant, Header, Invite, Join, NetworkKind, Op, Publish, Purpose,
-    RemoveNode, RemoveUser, Rename, Renamed, RevokeGrant, RevokeInvite, SetManagers, SetRole, Stamp,
-    Withdraw,
+    BLIND_LEN, Blind, Body, Checkpoint, Draft, Entry, Genesis, Grant, Header, Invite, Join, NetworkKind, Op,
+    Publish, Purpose, RemoveNode, RemoveUser, Rename, Renamed, RevokeGrant, RevokeInvite, SetManagers,
+    SetRole, Stamp, Withdraw,
 };
 use coconet::manager_addr::ManagerAddr;
 use coconet::name::Name;
@@ -168,8 +168,13 @@ pub(crate) fn draft() -> impl Strategy<Value = Draft> {
     let header = (network(), bytes32(), bytes32(), bytes32()).prop_map(|(network, prev, op, author)| {
         Header { network, prev: Hash(prev), op: Hash(op), author: NodeId(author) }
     });
-    let op = proptest::option::of(op().prop_map(|op| op.to_bytes()));
-    (header, signature(), op).prop_map(|(header, signature, op)| Draft { header, signature, op })
+    let body = (op(), any::<[u8; BLIND_LEN]>())
+        .prop_map(|(op, blind)| Body { op: op.to_bytes(), blind: Blind(blind) });
+    (header, signature(), proptest::option::of(body)).prop_map(|(header, signature, body)| Draft {
+        header,
+        signature,
+        body,
+    })
 }
 
 pub(crate) fn entry() -> impl Strategy<Value = Entry> {
