@@ -141,6 +141,7 @@ impl Built {
             talk: manager.static_key(),
             host: "192.0.2.1".parse().unwrap(),
             port: 4433,
+            tls: None,
         };
         let genesis = Genesis {
             name: name("home"),

@@ -131,6 +131,7 @@ mod tests {
                 talk: StaticKey([2; 32]),
                 host: "192.0.2.1".parse().unwrap(),
                 port: 4433,
+                tls: None,
             }],
             secret: InviteSecret::from_seed(&[4; 32]),
             expires: 1_700_000_000_000,

@@ -159,6 +159,7 @@ static HOME: LazyLock<Home> = LazyLock::new(|| {
         talk: manager.static_key(),
         host: "192.0.2.1".parse().expect("a host"),
         port: 4433,
+        tls: None,
     };
     let genesis = Genesis {
         name: name("home"),

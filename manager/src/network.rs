@@ -214,7 +214,7 @@ mod tests {
     fn network() -> Network<u32> {
         let (manager, owner) = (keys(200), keys(1));
         let (stamp_key, talk) = (manager.stamp_key(), manager.static_key());
-        let address = ManagerAddr { stamp: stamp_key, talk, host: "h".parse().unwrap(), port: 1 };
+        let address = ManagerAddr { stamp: stamp_key, talk, host: "h".parse().unwrap(), port: 1, tls: None };
         let genesis = Genesis {
             name: "home".parse().unwrap(),
             kind: NetworkKind::User,

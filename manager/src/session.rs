@@ -136,8 +136,9 @@ impl Stream {
             Request::Head { .. }
             | Request::Append(_)
             | Request::Fetch { .. }
-            | Request::Locate { .. }
-            | Request::Presence { .. } => None,
+            | Request::Dial { .. }
+            | Request::Presence { .. }
+            | Request::Usage { .. } => None,
         };
         match self.ask(request).await {
             Answer::Messages(messages) => {
@@ -194,8 +195,9 @@ impl Stream {
             Request::Append(_)
             | Request::Fetch { .. }
             | Request::Register { .. }
-            | Request::Locate { .. }
-            | Request::Presence { .. } => true,
+            | Request::Dial { .. }
+            | Request::Presence { .. }
+            | Request::Usage { .. } => true,
         }
     }
 

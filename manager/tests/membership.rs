@@ -70,8 +70,8 @@ async fn a_guest_is_shown_its_own_part_of_the_ledger_and_nobody_elses() {
 
     // Nor is a guest told where another guest is, or that it is.
     let (_stream, _) = hugo.registers_in(network).await;
-    let located = gina.asks(&Request::Locate { network, node: hugo.id() }).await;
-    let nobody = gina.asks(&Request::Locate { network, node: coconet::id::NodeId([9; 32]) }).await;
+    let located = gina.asks(&Request::Dial { network, node: hugo.id(), relay: true }).await;
+    let nobody = gina.asks(&Request::Dial { network, node: coconet::id::NodeId([9; 32]), relay: true }).await;
     assert_eq!(located, nobody);
     let listed = gina.asks_all(&Request::Presence { network }).await;
     assert!(!listed.iter().any(|answer| {

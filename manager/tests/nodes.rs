@@ -53,7 +53,7 @@ async fn strangers_cannot_tell_a_network_that_is_here_from_one_that_is_not() {
         let requests = [
             Request::Fetch { network, from: 0 },
             Request::Register { network, candidates: Vec::new() },
-            Request::Locate { network, node },
+            Request::Dial { network, node, relay: true },
             Request::Presence { network },
             Request::Append(coconet::ledger::Draft::new(&stranger.keys, network, head, &publish("a"), BLIND)),
             Request::Append(coconet::ledger::Draft::new(
@@ -172,7 +172,7 @@ async fn a_registered_node_hears_of_each_new_head_and_is_found() {
 }
 
 fn locate(asker: &Node, node: NodeId) -> Request {
-    Request::Locate { network: asker.network(), node }
+    Request::Dial { network: asker.network(), node, relay: false }
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Ops and entries.
 
+use std::num::NonZeroU16;
+
 use coconet::cbor::{self, CborError};
 use coconet::id::{Hash, InviteKey, NetworkId, NodeId, StampKey, StaticKey};
 use coconet::key::{NodeRecord, Signature};
@@ -32,6 +34,7 @@ pub(crate) fn manager() -> ManagerAddr {
         talk: StaticKey([0x55; 32]),
         host: "192.0.2.1".parse().unwrap(),
         port: 4433,
+        tls: None,
     }
 }
 
@@ -128,6 +131,10 @@ fn a_managers_address() {
            01 5820 55*32
            02 6b 323030313a6462383a3a31     ; 2001:db8::1, no brackets
            03 1850",
+    );
+    pinned(
+        &ManagerAddr { tls: NonZeroU16::new(8443), ..manager() },
+        &format!("{} 04 19 20fb                ; port for TLS, 8443", MANAGER.replacen("a4", "a5", 1)),
     );
     for (host, port, why) in [
         ("69 3139322e302e322e31", "00", "port 0"),

@@ -98,6 +98,7 @@ pub(crate) fn manager_addr(keys: &NodeKeys) -> ManagerAddr {
         talk: keys.static_key(),
         host: "192.0.2.1".parse().unwrap(),
         port: 4433,
+        tls: None,
     }
 }
 

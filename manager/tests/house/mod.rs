@@ -70,7 +70,7 @@ pub(crate) fn loopback() -> SocketAddr {
 /// The manager's address as it stands in a ledger; the port does not matter there.
 pub(crate) fn manager_addr(keys: &NodeKeys) -> ManagerAddr {
     let (stamp, talk) = (keys.stamp_key(), keys.static_key());
-    ManagerAddr { stamp, talk, host: "127.0.0.1".parse().unwrap(), port: 4433 }
+    ManagerAddr { stamp, talk, host: "127.0.0.1".parse().unwrap(), port: 4433, tls: None }
 }
 
 /// Within [`DEADLINE`], or the test has failed.
@@ -292,8 +292,10 @@ impl Node {
     }
 
     pub(crate) async fn locates(&self, node: NodeId) -> (bool, Vec<SocketAddr>, u64) {
-        match self.asks(&Request::Locate { network: self.network(), node }).await {
-            Response::Located { online, candidates, last_seen } => (online, candidates, last_seen),
+        match self.asks(&Request::Dial { network: self.network(), node, relay: false }).await {
+            Response::Dialled { online, candidates, last_seen, channel: None, refused: None } => {
+                (online, candidates, last_seen)
+            }
             other => panic!("not located: {other:?}"),
         }
     }
