@@ -31,6 +31,8 @@ packages() {
         packages demo
         # What goes through tunnels in the end-to-end tests: web, WebSocket, MQTT.
         echo nginx curl python3-websockets mosquitto mosquitto-clients
+        # The network lab: namespaces, NATs and walls.
+        echo nftables conntrack util-linux
         # Reading --json, sockets and processes from outside.
         echo jq iproute2 procps
         # Lints for the scripts and the man pages.

@@ -15,8 +15,8 @@ use coconet::id::{Hash, NetworkId};
 use coconet::invite::Invitation;
 use coconet::key::{InviteSecret, NodeKeys, SEED_LEN};
 use coconet::ledger::{
-    Checkpoint, Draft, Entry, Genesis, Grant, Invite, Ledger, NetworkKind, Op, Publish, Purpose, RevokeGrant,
-    archive, stamp, view,
+    BLIND_LEN, Blind, Checkpoint, Draft, Entry, Genesis, Grant, Invite, Ledger, NetworkKind, Op, Publish,
+    Purpose, RevokeGrant, archive, stamp, view,
 };
 use coconet::manager_addr::ManagerAddr;
 use coconet::name::Name;
@@ -37,6 +37,8 @@ const ADMINS: usize = 19;
 
 /// Times the file is read.
 const RUNS: usize = 5;
+
+const BLIND: Blind = Blind([0xb1; BLIND_LEN]);
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();
@@ -139,6 +141,7 @@ impl Built {
             talk: manager.static_key(),
             host: "192.0.2.1".parse().unwrap(),
             port: 4433,
+            tls: None,
         };
         let genesis = Genesis {
             name: name("home"),
@@ -149,14 +152,14 @@ impl Built {
             managers: vec![address],
             salt: [7; 16],
         };
-        let draft = Draft::new(&owner, NetworkId(Hash::ZERO), Hash::ZERO, &Op::Genesis(genesis));
+        let draft = Draft::new(&owner, NetworkId(Hash::ZERO), Hash::ZERO, &Op::Genesis(genesis), BLIND);
         let entry = stamp(&manager, draft, 0, 0);
         let ledger = Ledger::begin(&entry).unwrap();
         Self { manager, entries: vec![entry], ledger }
     }
 
     fn says(&mut self, author: usize, op: &Op) {
-        self.appends(self.ledger.draft(&keys(author), op));
+        self.appends(self.ledger.draft(&keys(author), op, BLIND));
     }
 
     fn appends(&mut self, draft: Draft) {
@@ -173,7 +176,12 @@ impl Built {
         self.says(0, &Op::Invite(invite));
         let network = self.ledger.state().network();
         let invitation = Invitation { network, managers: Vec::new(), secret, expires };
-        self.appends(invitation.join(&keys(number), self.ledger.head(), &name(&format!("node-{number}"))));
+        self.appends(invitation.join(
+            &keys(number),
+            self.ledger.head(),
+            &name(&format!("node-{number}")),
+            BLIND,
+        ));
     }
 
     fn grants(&mut self, guest: usize, resource: usize) {

@@ -11,7 +11,7 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::cbor;
 use crate::id::{Hash, NetworkId, base32, decode_base32};
 use crate::key::{InviteSecret, NodeKeys};
-use crate::ledger::Draft;
+use crate::ledger::{Blind, Draft};
 use crate::manager_addr::ManagerAddr;
 use crate::name::Name;
 
@@ -77,9 +77,9 @@ impl Invitation {
         Zeroizing::new(format!("{PREFIX}{}", base32(&bytes)))
     }
 
-    /// The draft by which the holder of `keys` joins under `name` on top of `prev`.
-    pub fn join(&self, keys: &NodeKeys, prev: Hash, name: &Name) -> Draft {
-        crate::ledger::join_draft(keys, self, prev, name)
+    /// The draft by which the holder of `keys` joins under `name` on top of `prev`; see [`Draft::new`].
+    pub fn join(&self, keys: &NodeKeys, prev: Hash, name: &Name, blind: Blind) -> Draft {
+        crate::ledger::join_draft(keys, self, prev, name, blind)
     }
 }
 
@@ -131,6 +131,7 @@ mod tests {
                 talk: StaticKey([2; 32]),
                 host: "192.0.2.1".parse().unwrap(),
                 port: 4433,
+                tls: None,
             }],
             secret: InviteSecret::from_seed(&[4; 32]),
             expires: 1_700_000_000_000,

@@ -1,10 +1,12 @@
-//! Where a manager is and how to be sure it is that one: `mgr1<keys>@HOST:PORT`.
+//! Where a manager is and how to be sure it is that one: `mgr1<keys>@HOST:PORT`, or with `+TLSPORT` at
+//! the end where its TLS port is not [`TLS_PORT`].
 //!
 //! `<keys>` is base32 of the stamp key, the session key and a 4-byte checksum, so that a mistyped
 //! address is refused before anything is sent. Who holds the text can reach the manager; who does not
 //! gets no answer from it at all.
 
 use core::fmt;
+use core::num::NonZeroU16;
 use core::str::FromStr;
 
 use minicbor::{Decode, Encode};
@@ -13,6 +15,9 @@ use crate::id::{Hash, StampKey, StaticKey, base32, decode_base32};
 
 /// Longest host name, in bytes (RFC 1035).
 pub const HOST_MAX: usize = 253;
+
+/// The TCP port for TLS of a manager whose address names none.
+pub const TLS_PORT: u16 = 443;
 
 const PREFIX: &str = "mgr1";
 const CHECKSUM_LEN: usize = 4;
@@ -33,6 +38,9 @@ pub struct ManagerAddr {
     /// UDP port; never zero.
     #[cbor(n(3), decode_with = "decode_port")]
     pub port: u16,
+    /// TCP port for TLS, where UDP does not get through; [`TLS_PORT`] when absent.
+    #[n(4)]
+    pub tls: Option<NonZeroU16>,
 }
 
 /// A host name or IP address of plausible characters.
@@ -50,7 +58,7 @@ pub enum ManagerAddrError {
     #[error("the key part of the manager address is damaged: copy it again")]
     Keys,
     /// The host or the port is not one.
-    #[error("the manager address needs HOST:PORT after the @")]
+    #[error("the manager address needs HOST:PORT or HOST:PORT+TLSPORT after the @")]
     Host,
 }
 
@@ -90,7 +98,8 @@ impl fmt::Display for ManagerAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut bytes = [self.stamp.0, self.talk.0].concat();
         bytes.extend_from_slice(&checksum(&bytes));
-        write!(f, "{PREFIX}{}@{}", base32(&bytes), self.location())
+        write!(f, "{PREFIX}{}@{}", base32(&bytes), self.location())?;
+        self.tls.map_or(Ok(()), |port| write!(f, "+{port}"))
     }
 }
 
@@ -99,6 +108,11 @@ impl ManagerAddr {
     pub fn location(&self) -> String {
         let host = self.host.as_str();
         if host.contains(':') { format!("[{host}]:{}", self.port) } else { format!("{host}:{}", self.port) }
+    }
+
+    /// The TCP port for TLS.
+    pub fn tls_port(&self) -> u16 {
+        self.tls.map_or(TLS_PORT, NonZeroU16::get)
     }
 }
 
@@ -132,9 +146,17 @@ impl FromStr for ManagerAddr {
             return Err(ManagerAddrError::Keys);
         }
         let half = |at: usize| <[u8; 32]>::try_from(&keys[at..at + 32]).map_err(|_| ManagerAddrError::Keys);
+        let (location, tls) = match location.split_once('+') {
+            Some((location, tls)) => (location, Some(tls_port(tls).ok_or(ManagerAddrError::Host)?)),
+            None => (location, None),
+        };
         let (host, port) = split_location(location)?;
-        Ok(Self { stamp: StampKey(half(0)?), talk: StaticKey(half(32)?), host, port })
+        Ok(Self { stamp: StampKey(half(0)?), talk: StaticKey(half(32)?), host, port, tls })
     }
+}
+
+fn tls_port(text: &str) -> Option<NonZeroU16> {
+    port_number(text).and_then(NonZeroU16::new)
 }
 
 fn checksum(bytes: &[u8]) -> [u8; CHECKSUM_LEN] {
@@ -153,7 +175,18 @@ mod tests {
             talk: StaticKey([2; 32]),
             host: host.parse().unwrap(),
             port: 4433,
+            tls: None,
         }
+    }
+
+    #[test]
+    fn the_port_for_tls_is_told_where_it_is_another_than_443() {
+        let elsewhere = ManagerAddr { tls: NonZeroU16::new(8443), ..addr("::1") };
+        let text = elsewhere.to_string();
+        assert!(text.ends_with("@[::1]:4433+8443"));
+        assert_eq!(text.parse(), Ok(elsewhere.clone()));
+        assert_eq!((elsewhere.tls_port(), addr("::1").tls_port()), (8443, 443));
+        assert_eq!(elsewhere.location(), "[::1]:4433");
     }
 
     #[test]
@@ -171,7 +204,10 @@ mod tests {
         let typo = good.replacen("mgr1a", "mgr1b", 1);
         assert_eq!(typo.parse::<ManagerAddr>(), Err(ManagerAddrError::Keys));
         assert_eq!("http://x".parse::<ManagerAddr>(), Err(ManagerAddrError::Shape));
-        for tail in ["h", "h:0", "h:99999", "h:+80", "::1:4433", "-h:1", "a/b:1", "[h]:1"] {
+        for tail in [
+            "h", "h:0", "h:99999", "h:+80", "::1:4433", "-h:1", "a/b:1", "[h]:1", "h:1+", "h:1+0", "h:1+1+1",
+            "h+1",
+        ] {
             let text = format!("{}@{tail}", good.split('@').next().unwrap());
             assert_eq!(text.parse::<ManagerAddr>(), Err(ManagerAddrError::Host), "{tail}");
         }

@@ -101,6 +101,7 @@ mod tests {
             talk: StaticKey([2; 32]),
             host: "192.0.2.1".parse().unwrap(),
             port: 4433,
+            tls: None,
         };
         let keys = NodeKeys::from_seed(&[7; SEED_LEN]);
         let recovery = Recovery { network: NetworkId(Hash([3; 32])), managers: vec![manager], keys };

@@ -6,7 +6,7 @@ mod world;
 
 use coconet::key::{NodeKeys, Signature};
 use coconet::ledger::{Checkpoint, Entry, Ledger, Op, Reject, load, stamp};
-use world::{World, device};
+use world::{BLIND, World, device};
 
 /// `G -> ... -> C -> P`: entries, a checkpoint, and one entry after it.
 fn vouched() -> (World, usize) {
@@ -52,7 +52,7 @@ fn another_history_before_the_checkpoint_is_noticed() {
     let manager = NodeKeys::from_seed(&w.manager.to_seed());
     let keys = w.keys("cam");
     let before: Ledger = load(&entries[..at]).unwrap();
-    let draft = before.draft(keys, &Op::Checkpoint(Checkpoint { state: before.state().digest() }));
+    let draft = before.draft(keys, &Op::Checkpoint(Checkpoint { state: before.state().digest() }), BLIND);
     entries[at] = stamp(&manager, draft, at as u64, before.time());
     assert!(matches!(load(&entries), Err(Reject::Violation(_))));
 }

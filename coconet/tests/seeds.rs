@@ -19,7 +19,7 @@ use coconet::cbor;
 use coconet::id::{Hash, InviteKey, NetworkId, NodeId};
 use coconet::invite::Invitation;
 use coconet::key::Signature;
-use coconet::ledger::{Op, Purpose};
+use coconet::ledger::{Entry, Op, Purpose};
 use coconet::recovery::Recovery;
 use coconet::role::Role;
 use coconet::wire::code::Reset;
@@ -149,15 +149,26 @@ fn ledger_seeds(w: &World) -> Vec<Seed> {
         names.into_iter().zip(&w.entries).filter(|(names, _)| !names.0.is_empty())
     {
         seeds.push(("ledger_entry", as_entry, entry.to_bytes()));
-        seeds.push(("ledger_entry", as_op, entry.draft.op.clone().unwrap()));
+        seeds.push(("ledger_entry", as_op, entry.draft.body.clone().unwrap().op));
     }
     let mut hidden = w.entries[1].clone();
-    hidden.draft.op = None;
+    hidden.draft.body = None;
     seeds.push(("ledger_entry", "entry-with-its-op-left-out", hidden.to_bytes()));
+    seeds.push(("ledger_entry", "bad-op-without-its-blind", without_its_blind(&w.entries[1])));
     let mut respelt = w.entries[1].to_bytes();
     respelt.splice(..1, [0xb8, 0x02]);
     seeds.push(("ledger_entry", "bad-longer-head", respelt));
     seeds
+}
+
+/// The body's last key, one byte, and its value of 17 bytes cut off.
+fn without_its_blind(entry: &Entry) -> Vec<u8> {
+    let body = cbor::encode(entry.draft.body.as_ref().unwrap());
+    let mut op_alone = body[..body.len() - 18].to_vec();
+    op_alone[0] = 0xa1;
+    let bytes = entry.to_bytes();
+    let at = bytes.windows(body.len()).position(|window| window == body).unwrap();
+    [&bytes[..at], &op_alone, &bytes[at + body.len()..]].concat()
 }
 
 fn hello_seeds(network: NetworkId, head: Hash, entry: &[u8]) -> [Seed; 5] {
@@ -188,7 +199,7 @@ fn asked_seeds(
     invite: InviteKey,
     proof: Signature,
     draft: coconet::ledger::Draft,
-) -> [Seed; 6] {
+) -> [Seed; 7] {
     use manager::Request;
     let candidates = vec!["192.0.2.7:4433".parse().unwrap(), "[2001:db8::7]:4433".parse().unwrap()];
     [
@@ -196,15 +207,38 @@ fn asked_seeds(
         ("stream_header", "ask-append", cbor::encode(&Request::Append(draft))),
         ("stream_header", "ask-fetch", cbor::encode(&Request::Fetch { network, from: 7 })),
         ("stream_header", "ask-register", cbor::encode(&Request::Register { network, candidates })),
-        ("stream_header", "ask-locate", cbor::encode(&Request::Locate { network, node: NodeId([1; 32]) })),
+        (
+            "stream_header",
+            "ask-dial",
+            cbor::encode(&Request::Dial { network, node: NodeId([1; 32]), relay: true }),
+        ),
         ("stream_header", "ask-presence", cbor::encode(&Request::Presence { network })),
+        ("stream_header", "ask-usage", cbor::encode(&Request::Usage { network, month: None })),
     ]
 }
 
-fn answered_seeds(head: Hash, entry: coconet::ledger::Entry) -> [Seed; 9] {
+fn answered_seeds(head: Hash, entry: Entry) -> [Seed; 12] {
     use manager::Response;
     let observed = "192.0.2.7:4433".parse().unwrap();
-    let located = Response::Located { online: true, candidates: vec![observed], last_seen: 0 };
+    let dialled = Response::Dialled {
+        online: true,
+        candidates: vec![observed],
+        last_seen: 0,
+        channel: Some(0x0102_0304_0506_0708),
+        refused: None,
+    };
+    let node = NodeId([1; 32]);
+    let ring = Response::Ring { node, candidates: vec![observed], channel: None };
+    let usage = Response::Usage {
+        month: 202_607,
+        plan: Some("free".into()),
+        limit: Some(100_000_000),
+        used: 42,
+        whole: true,
+        days: vec![manager::DayUsage { day: 31, bytes: 42 }],
+        nodes: vec![manager::NodeUsage { node, sent: 42, received: 0 }],
+        more: false,
+    };
     let failed = Response::Failed { code: "busy".into(), message: "later".into() };
     [
         ("stream_header", "answer-head", cbor::encode(&Response::Head { seq: 11, head, view: None })),
@@ -221,9 +255,12 @@ fn answered_seeds(head: Hash, entry: coconet::ledger::Entry) -> [Seed; 9] {
             "answer-registered",
             cbor::encode(&Response::Registered { observed, seq: 11, head }),
         ),
-        ("stream_header", "answer-located", cbor::encode(&located)),
-        ("stream_header", "answer-online", cbor::encode(&Response::Online(vec![(NodeId([1; 32]), 0)]))),
+        ("stream_header", "answer-dialled", cbor::encode(&dialled)),
+        ("stream_header", "answer-online", cbor::encode(&Response::Online(vec![(node, 0)]))),
         ("stream_header", "answer-failed", cbor::encode(&failed)),
+        ("stream_header", "answer-ring", cbor::encode(&ring)),
+        ("stream_header", "answer-usage", cbor::encode(&usage)),
+        ("stream_header", "answer-quota", cbor::encode(&Response::Quota { used: 80, limit: 100 })),
     ]
 }
 

@@ -157,7 +157,7 @@ async fn serve(
 
 fn manager_addr(keys: &NodeKeys, public: &Public) -> String {
     let Public { host, port } = public.clone();
-    ManagerAddr { stamp: keys.stamp_key(), talk: keys.static_key(), host, port }.to_string()
+    ManagerAddr { stamp: keys.stamp_key(), talk: keys.static_key(), host, port, tls: None }.to_string()
 }
 
 fn start_log() -> anyhow::Result<()> {

@@ -170,7 +170,8 @@ impl<P: Presence> Desk<P> {
             Request::Head { network, invite, .. } => Ok(self.head(network, &invite)),
             Request::Fetch { network, from } => self.fetch(&peer, network, from),
             Request::Register { network, candidates } => self.register(&peer, network, candidates).await,
-            Request::Locate { network, node } => self.locate(&peer, network, node),
+            Request::Dial { network, node, .. } => self.dial(&peer, network, node),
+            Request::Usage { .. } => Err(refuse(failed::NO_RELAY, "this manager does not relay")),
             Request::Presence { network } => self.list(&peer, network),
         };
         let answer = answer.unwrap_or_else(|refusal| Answer::Messages(vec![refusal]));
@@ -230,7 +231,7 @@ impl<P: Presence> Desk<P> {
         Ok(Answer::Registered { first, pushes, replaced: watched })
     }
 
-    fn locate(&self, peer: &Peer, network: NetworkId, node: NodeId) -> Result<Answer, Response> {
+    fn dial(&self, peer: &Peer, network: NetworkId, node: NodeId) -> Result<Answer, Response> {
         let (known, asker) = self.member(peer, network)?;
         if !known.state().may_know(asker, node) {
             return Err(refuse("no-such-node", "no such node"));
@@ -241,7 +242,10 @@ impl<P: Presence> Desk<P> {
             LastSeen::At(at) => (false, at),
             LastSeen::Never => (false, 0),
         };
-        Ok(Answer::Messages(vec![Response::Located { online, candidates: found.candidates, last_seen }]))
+        let (channel, refused) = (None, None);
+        let candidates = found.candidates;
+        let dialled = Response::Dialled { online, candidates, last_seen, channel, refused };
+        Ok(Answer::Messages(vec![dialled]))
     }
 
     fn list(&self, peer: &Peer, network: NetworkId) -> Result<Answer, Response> {
@@ -408,7 +412,7 @@ impl<P: Presence> Desk<P> {
         };
         match removed {
             Ok(removed) => {
-                let op = entry.draft.op.as_deref().and_then(|bytes| Op::from_bytes(bytes).ok());
+                let op = entry.draft.op();
                 let op = op.map(|op| coconet::name::shown(&op.to_string())).unwrap_or_default();
                 tracing::info!(network = %id, peer = %author, seq, op, "stamped");
                 removed.into_iter().for_each(|removed| self.revoke(id, removed));
@@ -475,7 +479,7 @@ fn names(managers: &[ManagerAddr], keys: &NodeKeys) -> bool {
 fn over_plan(plan: Option<&(Name, Plan)>, state: &State, draft: &Draft) -> Option<Response> {
     let (name, plan) = plan?;
     let limit = plan.nodes_per_network.filter(|limit| state.nodes().len() >= *limit)?;
-    let op = draft.op.as_deref().and_then(|bytes| Op::from_bytes(bytes).ok());
+    let op = draft.op();
     let message = format!("the plan {name} of this manager allows {limit} nodes in a network");
     matches!(op, Some(Op::Join(_))).then(|| refuse("limit", &message))
 }

@@ -118,7 +118,7 @@ impl<W> Network<W> {
     /// Whether a stranger's draft is a join of its own key by an invite it holds. Until that is certain,
     /// it must not learn whether this network is here.
     fn may_join(&self, key: &StaticKey, draft: &Draft, time: u64) -> Result<(), Response> {
-        let op = draft.op.as_deref().and_then(|bytes| Op::from_bytes(bytes).ok());
+        let op = draft.op();
         let Some(op @ Op::Join(_)) = op else { return Err(not_a_member()) };
         if !matches!(&op, Op::Join(join) if join.record.talk == *key) {
             return Err(not_a_member());
@@ -153,7 +153,7 @@ impl<W> Network<W> {
     }
 
     fn removed_by(&self, entry: &Entry) -> Vec<Removed> {
-        let op = entry.draft.op.as_deref().and_then(|bytes| Op::from_bytes(bytes).ok());
+        let op = entry.draft.op();
         let nodes = self.state().nodes().iter();
         let gone = nodes.filter(|(id, node)| match &op {
             Some(Op::RemoveNode(RemoveNode { node })) => *id == node,
@@ -195,7 +195,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
     use coconet::id::NetworkId;
     use coconet::key::{InviteSecret, NodeKeys, SEED_LEN};
-    use coconet::ledger::{Genesis, Invite, NetworkKind, Purpose, stamp};
+    use coconet::ledger::{BLIND_LEN, Blind, Genesis, Invite, NetworkKind, Purpose, stamp};
     use coconet::manager_addr::ManagerAddr;
 
     use super::*;
@@ -203,6 +203,8 @@ mod tests {
     const FOUNDED: u64 = 1_000;
     const INVITED: u64 = 5_000;
     const EXPIRES: u64 = 5_500;
+
+    const BLIND: Blind = Blind([0xb1; BLIND_LEN]);
 
     fn keys(seed: u8) -> NodeKeys {
         NodeKeys::from_seed(&[seed; SEED_LEN])
@@ -212,7 +214,7 @@ mod tests {
     fn network() -> Network<u32> {
         let (manager, owner) = (keys(200), keys(1));
         let (stamp_key, talk) = (manager.stamp_key(), manager.static_key());
-        let address = ManagerAddr { stamp: stamp_key, talk, host: "h".parse().unwrap(), port: 1 };
+        let address = ManagerAddr { stamp: stamp_key, talk, host: "h".parse().unwrap(), port: 1, tls: None };
         let genesis = Genesis {
             name: "home".parse().unwrap(),
             kind: NetworkKind::User,
@@ -222,7 +224,7 @@ mod tests {
             managers: vec![address],
             salt: [0; 16],
         };
-        let draft = Draft::new(&owner, NetworkId(Hash::ZERO), Hash::ZERO, &Op::Genesis(genesis));
+        let draft = Draft::new(&owner, NetworkId(Hash::ZERO), Hash::ZERO, &Op::Genesis(genesis), BLIND);
         let mut network = Network::new(Ledger::begin(&stamp(&manager, draft, 0, FOUNDED)).unwrap());
         let invite = Invite {
             key: secret().key(),
@@ -231,7 +233,7 @@ mod tests {
             expires: EXPIRES,
             node_name: None,
         };
-        let draft = network.ledger.draft(&owner, &Op::Invite(invite));
+        let draft = network.ledger.draft(&owner, &Op::Invite(invite), BLIND);
         network.take(&stamp(&manager, draft, 1, INVITED)).unwrap();
         network
     }
@@ -248,7 +250,7 @@ mod tests {
     fn a_clock_that_went_back_never_makes_a_stamp_older_than_the_newest() {
         let network = network();
         let leave = Op::Unknown { code: 40, critical: false, payload: Vec::new() };
-        let draft = network.ledger.draft(&keys(1), &leave);
+        let draft = network.ledger.draft(&keys(1), &leave, BLIND);
         let key = keys(1).static_key();
         for (now, time) in [(0, INVITED), (INVITED - 1, INVITED), (INVITED + 7, INVITED + 7)] {
             assert_eq!(network.judge(&key, &draft, now), Verdict::Stamp { seq: 2, time });
@@ -261,7 +263,7 @@ mod tests {
         assert!(matches!(network.head_for(&secret().key(), 0), Response::Head { seq: 1, .. }));
         assert_eq!(code(&network.head_for(&secret().key(), EXPIRES)), "invite-expired");
         let later = Op::Unknown { code: 40, critical: false, payload: Vec::new() };
-        let draft = network.ledger.draft(&keys(1), &later);
+        let draft = network.ledger.draft(&keys(1), &later, BLIND);
         network.take(&stamp(&keys(200), draft, 2, EXPIRES)).unwrap();
         assert_eq!(code(&network.head_for(&secret().key(), 0)), "invite-expired");
         assert_eq!(code(&network.head_for(&InviteSecret::from_seed(&[8; 32]).key(), 0)), "not-a-member");
@@ -276,6 +278,7 @@ mod tests {
             network.state().network(),
             Hash::ZERO,
             &Op::RemoveNode(RemoveNode { node: keys(1).id() }),
+            BLIND,
         );
         let mut pushes = network.subscribe();
         assert_eq!(network.take(&stamp(&keys(200), draft, 2, INVITED)), Err(Reject::Parent));

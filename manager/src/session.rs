@@ -136,8 +136,9 @@ impl Stream {
             Request::Head { .. }
             | Request::Append(_)
             | Request::Fetch { .. }
-            | Request::Locate { .. }
-            | Request::Presence { .. } => None,
+            | Request::Dial { .. }
+            | Request::Presence { .. }
+            | Request::Usage { .. } => None,
         };
         match self.ask(request).await {
             Answer::Messages(messages) => {
@@ -194,8 +195,9 @@ impl Stream {
             Request::Append(_)
             | Request::Fetch { .. }
             | Request::Register { .. }
-            | Request::Locate { .. }
-            | Request::Presence { .. } => true,
+            | Request::Dial { .. }
+            | Request::Presence { .. }
+            | Request::Usage { .. } => true,
         }
     }
 
@@ -255,7 +257,7 @@ impl Stream {
         for (mut entry, seen) in entries.into_iter().zip(seen) {
             if !seen {
                 withheld.push(entry.stamp.seq);
-                entry.draft.op = None;
+                entry.draft.body = None;
             }
             if entry.stamp.seq >= from {
                 self.send(tx, &Response::Entry(entry.to_bytes())).await?;

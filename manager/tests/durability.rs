@@ -23,7 +23,7 @@ use coconet::key::NodeKeys;
 use coconet::ledger::{Entry, Ledger};
 use coconet::manager_addr::ManagerAddr;
 use coconet::wire::manager::{Request, Response};
-use house::{House, Node, keys, manager_addr, publish};
+use house::{BLIND, House, Node, keys, manager_addr, publish};
 use program::{PROGRAM, Running, Scratch, init};
 use tokio::task::JoinSet;
 
@@ -122,7 +122,7 @@ async fn found_or_verify(node: &Node, manager: &ManagerAddr, kept: &Acknowledged
 
 async fn append_for_ever(node: Node, kept: Acknowledged) {
     loop {
-        let draft = kept.lock().unwrap().ledger.as_ref().unwrap().draft(&node.keys, &publish("r"));
+        let draft = kept.lock().unwrap().ledger.as_ref().unwrap().draft(&node.keys, &publish("r"), BLIND);
         let Response::Stamped(entry) = node.asks(&Request::Append(draft)).await else {
             panic!("the only writer was refused")
         };

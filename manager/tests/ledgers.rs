@@ -10,7 +10,7 @@ use coconet::invite::Invitation;
 use coconet::key::InviteSecret;
 use coconet::ledger::{Draft, Invite, Op, Purpose, RemoveNode};
 use coconet::wire::manager::{Request, Response};
-use house::{House, MANAGER, keys, manager_addr, name, publish};
+use house::{BLIND, House, MANAGER, keys, manager_addr, name, publish};
 use tokio::task::JoinSet;
 
 #[tokio::test]
@@ -105,7 +105,7 @@ async fn the_holder_of_a_dead_invite_is_told_what_is_wrong_with_it() {
     laptop.appends(&Op::Invite(expired)).await;
     let invite = invitation(laptop.network(), 8);
     assert_eq!(node.tries_to_join(&invite, &name("n")).await.unwrap_err(), "invite-expired");
-    let join = invite.join(&node.keys, laptop.ledger().head(), &name("n"));
+    let join = invite.join(&node.keys, laptop.ledger().head(), &name("n"), BLIND);
     assert_eq!(node.is_refused(&Request::Append(join)).await, "invite-expired");
     house.close().await;
 }
@@ -122,7 +122,7 @@ async fn a_draft_sent_again_is_answered_with_the_stamp_it_has() {
 
     let Response::Stamped(entry) = first else { unreachable!() };
     laptop.fetches(NetworkId(entry.hash())).await;
-    let draft = Request::Append(laptop.ledger().draft(&laptop.keys, &publish("a")));
+    let draft = Request::Append(laptop.ledger().draft(&laptop.keys, &publish("a"), BLIND));
     let second = laptop.asks(&draft).await;
     assert_eq!(laptop.asks(&draft).await, second);
     house.close().await;
@@ -137,9 +137,9 @@ async fn nobody_submits_what_another_node_has_authored() {
     phone.joins(&invite, "phone").await;
     laptop.fetches(invite.network).await;
 
-    let others = Request::Append(laptop.ledger().draft(&laptop.keys, &publish("a")));
+    let others = Request::Append(laptop.ledger().draft(&laptop.keys, &publish("a"), BLIND));
     assert_eq!(phone.is_refused(&others).await, "not-allowed");
-    let join = Request::Append(invite.join(&keys(3), laptop.ledger().head(), &name("n")));
+    let join = Request::Append(invite.join(&keys(3), laptop.ledger().head(), &name("n"), BLIND));
     assert_eq!(phone.is_refused(&join).await, "not-allowed", "nor somebody else's join");
     assert_eq!(house.node(4).await.is_refused(&join).await, "not-a-member");
     house.close().await;
@@ -171,12 +171,12 @@ async fn what_the_ledger_does_not_allow_is_refused_with_its_word() {
         other => panic!("not refused: {other:?}"),
     };
     assert_eq!(refused(laptop.submits(&lonely).await), "last-owner");
-    let mut forged = laptop.ledger().draft(&laptop.keys, &publish("a"));
+    let mut forged = laptop.ledger().draft(&laptop.keys, &publish("a"), BLIND);
     forged.signature.0[0] ^= 1;
     assert_eq!(laptop.is_refused(&Request::Append(forged)).await, "bad-author-signature");
     let later = Op::Unknown { code: 40, critical: true, payload: Vec::new() };
     assert_eq!(refused(laptop.submits(&later).await), "update-needed");
-    let second = Draft::new(&laptop.keys, laptop.network(), Hash::ZERO, &publish("a"));
+    let second = Draft::new(&laptop.keys, laptop.network(), Hash::ZERO, &publish("a"), BLIND);
     assert!(matches!(laptop.asks(&Request::Append(second)).await, Response::Conflict { seq: 0, .. }));
     laptop.publishes("a").await;
     house.close().await;

@@ -11,7 +11,7 @@ use coconet::ledger::{Entry, Grant, Invite, Ledger, Op, Purpose, RemoveUser, Set
 use coconet::role::Role;
 use coconet::wire::code::Close;
 use coconet::wire::manager::{Request, Response, failed};
-use house::{House, Node, manager_addr, name, publish, receive, soon};
+use house::{BLIND, House, Node, manager_addr, name, publish, receive, soon};
 
 /// `owner` invites a guest of that name; the invite's secret is of `seed`.
 async fn invites_guest(owner: &mut Node, guest: &str, seed: u8) -> coconet::invite::Invitation {
@@ -70,8 +70,8 @@ async fn a_guest_is_shown_its_own_part_of_the_ledger_and_nobody_elses() {
 
     // Nor is a guest told where another guest is, or that it is.
     let (_stream, _) = hugo.registers_in(network).await;
-    let located = gina.asks(&Request::Locate { network, node: hugo.id() }).await;
-    let nobody = gina.asks(&Request::Locate { network, node: coconet::id::NodeId([9; 32]) }).await;
+    let located = gina.asks(&Request::Dial { network, node: hugo.id(), relay: true }).await;
+    let nobody = gina.asks(&Request::Dial { network, node: coconet::id::NodeId([9; 32]), relay: true }).await;
     assert_eq!(located, nobody);
     let listed = gina.asks_all(&Request::Presence { network }).await;
     assert!(!listed.iter().any(|answer| {
@@ -104,7 +104,7 @@ async fn a_full_plan_refuses_the_next_node_and_says_which_limit() {
     let Response::Head { head, .. } = third.asks(&third.head_request(&invite)).await else {
         panic!("no head")
     };
-    let join = Request::Append(invite.join(&third.keys, head, &name("third")));
+    let join = Request::Append(invite.join(&third.keys, head, &name("third"), BLIND));
     let Response::Failed { code, message } = third.asks(&join).await else { panic!("it joined") };
     assert_eq!(code, "limit");
     assert_eq!(message, "the plan free of this manager allows 2 nodes in a network");
@@ -121,7 +121,7 @@ async fn a_manager_that_was_replaced_stamps_no_more() {
         ..manager_addr(&house::keys(house::MANAGER))
     };
     owner.appends(&Op::SetManagers(SetManagers { managers: vec![other] })).await;
-    let draft = owner.ledger().draft(&owner.keys, &publish("web"));
+    let draft = owner.ledger().draft(&owner.keys, &publish("web"), BLIND);
     let answer = owner.asks(&Request::Append(draft)).await;
     assert!(matches!(&answer, Response::Failed { code, .. } if code == "not-allowed"), "{answer:?}");
     house.close().await;

@@ -20,7 +20,7 @@ use coconet::invite::Invitation;
 use coconet::key::InviteSecret;
 use coconet::wire::code::{Close, Reset};
 use coconet::wire::manager::{CANDIDATES_MAX, Request, Response, failed};
-use house::{House, MANAGER, Node, keys, manager_addr, name, publish, receive, soon};
+use house::{BLIND, House, MANAGER, Node, keys, manager_addr, name, publish, receive, soon};
 use tokio::net::UdpSocket;
 
 fn addresses(text: &[&str]) -> Vec<SocketAddr> {
@@ -48,14 +48,21 @@ async fn strangers_cannot_tell_a_network_that_is_here_from_one_that_is_not() {
         let Request::Head { invite: key, .. } = stranger.head_request(&invite) else { unreachable!() };
         let Request::Head { proof, .. } = stranger.head_request(&wrong) else { unreachable!() };
         let head = laptop.ledger().head();
-        let join = |invite: &Invitation| Request::Append(invite.join(&stranger.keys, head, &name("n")));
+        let join =
+            |invite: &Invitation| Request::Append(invite.join(&stranger.keys, head, &name("n"), BLIND));
         let requests = [
             Request::Fetch { network, from: 0 },
             Request::Register { network, candidates: Vec::new() },
-            Request::Locate { network, node },
+            Request::Dial { network, node, relay: true },
             Request::Presence { network },
-            Request::Append(coconet::ledger::Draft::new(&stranger.keys, network, head, &publish("a"))),
-            Request::Append(coconet::ledger::Draft::new(&stranger.keys, network, Hash::ZERO, &publish("a"))),
+            Request::Append(coconet::ledger::Draft::new(&stranger.keys, network, head, &publish("a"), BLIND)),
+            Request::Append(coconet::ledger::Draft::new(
+                &stranger.keys,
+                network,
+                Hash::ZERO,
+                &publish("a"),
+                BLIND,
+            )),
             // An invite nobody made, the right one without its secret, and a join by the former.
             stranger.head_request(&wrong),
             Request::Head { network, invite: key, proof },
@@ -165,7 +172,7 @@ async fn a_registered_node_hears_of_each_new_head_and_is_found() {
 }
 
 fn locate(asker: &Node, node: NodeId) -> Request {
-    Request::Locate { network: asker.network(), node }
+    Request::Dial { network: asker.network(), node, relay: false }
 }
 
 #[tokio::test]
@@ -217,8 +224,8 @@ async fn a_removed_node_hears_of_it_and_is_cut_off() {
         Request::Fetch { network, from: 0 },
         Request::Register { network, candidates: Vec::new() },
         Request::Presence { network },
-        Request::Append(cam.ledger().draft(&cam.keys, &publish("a"))),
-        Request::Append(invite.join(&back.keys, entry.hash(), &name("cam"))),
+        Request::Append(cam.ledger().draft(&cam.keys, &publish("a"), BLIND)),
+        Request::Append(invite.join(&back.keys, entry.hash(), &name("cam"), BLIND)),
     ];
     for request in requests {
         assert_eq!(back.is_refused(&request).await, "revoked");

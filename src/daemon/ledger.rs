@@ -70,7 +70,7 @@ impl Daemon {
         let (mut lines, mut ledger): (Vec<LogLine>, Option<Ledger>) = (Vec::new(), None);
         for entry in &entries {
             let before = ledger.as_ref();
-            let op = entry.draft.op.as_deref().and_then(|bytes| Op::from_bytes(bytes).ok());
+            let op = entry.draft.op();
             let author = entry.draft.header.author;
             let after = Ledger::follow_viewed(ledger.clone(), entry)?;
             // A genesis or a join is by somebody who was nobody before.

@@ -284,7 +284,7 @@ impl LedgerCopy for Book {
         let seen = view::views(&all, guest);
         for (entry, seen) in all.iter_mut().zip(seen) {
             if !seen {
-                entry.draft.op = None;
+                entry.draft.body = None;
             }
         }
         let wanted = all.iter().filter(|entry| entry.stamp.seq >= seq);
@@ -316,7 +316,7 @@ impl LedgerCopy for Book {
         }
         // The stamp covers the hash of the op: what a guest may not see proves as much without it.
         let mut entry = decode(&bytes).ok()?;
-        entry.draft.op = None;
+        entry.draft.body = None;
         Some(entry.to_bytes())
     }
 

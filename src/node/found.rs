@@ -10,7 +10,7 @@ use coco_tunnel::session::Session;
 use coconet::id::NetworkId;
 use coconet::invite::Invitation;
 use coconet::key::{InviteSecret, NodeKeys, SEED_LEN};
-use coconet::ledger::{Draft, Entry, Genesis, Invite, Ledger, NetworkKind, Op, Purpose};
+use coconet::ledger::{Blind, Draft, Entry, Genesis, Invite, Ledger, NetworkKind, Op, Purpose};
 use coconet::manager_addr::ManagerAddr;
 use coconet::name::{NAME_MAX, Name};
 use coconet::recovery::Recovery;
@@ -61,7 +61,7 @@ pub async fn create(
         salt: random::bytes()?,
     };
     let none = NetworkId(coconet::id::Hash::ZERO);
-    let draft = Draft::new(&keys, none, none.0, &Op::Genesis(genesis));
+    let draft = Draft::new(&keys, none, none.0, &Op::Genesis(genesis), fresh_blind()?);
     let endpoint = bind(&keys, listen, 0)?;
     let (session, _) = manager::dial(&endpoint, std::slice::from_ref(&manager)).await?;
     match manager::ask(&session, &Request::Append(draft)).await? {
@@ -131,7 +131,7 @@ pub async fn recover(
         let expires = clock::now_ms().max(ledger.time()).saturating_add(RECOVERY_INVITE_LIFE_MS);
         let purpose = Purpose::SelfApp;
         let invite = Op::Invite(Invite { key: secret.key(), purpose, uses: 1, expires, node_name: None });
-        let draft = ledger.draft(&recovery.keys, &invite);
+        let draft = ledger.draft(&recovery.keys, &invite, fresh_blind()?);
         match manager::ask(&session, &Request::Append(draft)).await? {
             Response::Stamped(_) => {
                 let managers = ledger.state().managers().to_vec();
@@ -170,7 +170,7 @@ async fn redeem(
     let mut name = name.clone();
     let mut renamed = false;
     for _ in 0..JOIN_TRIES {
-        let draft = invitation.join(keys, head, &name);
+        let draft = invitation.join(keys, head, &name, fresh_blind()?);
         match manager::ask(session, &Request::Append(draft)).await {
             Ok(Response::Stamped(_)) => return Ok(()),
             Ok(Response::Conflict { head: newer, .. }) => head = newer,
@@ -204,6 +204,11 @@ async fn fetch_all(session: &Session, network: NetworkId) -> Result<(Ledger, Vec
         Some(ledger) => Ok((ledger, entries)),
         None => Err(Fault::failed("the manager shows the ledger of another network")),
     }
+}
+
+/// What hides a new entry's op from whoever may not read it.
+pub(super) fn fresh_blind() -> Result<Blind> {
+    Ok(Blind(random::bytes()?))
 }
 
 fn fresh_keys() -> Result<NodeKeys> {

@@ -175,8 +175,8 @@ impl ManagerLink {
 
     /// Where a node is, as far as the manager knows.
     pub async fn locate(&self, node: NodeId) -> Result<Vec<SocketAddr>> {
-        match self.ask(&Request::Locate { network: self.network, node }).await? {
-            Response::Located { candidates, .. } => Ok(candidates),
+        match self.ask(&Request::Dial { network: self.network, node, relay: false }).await? {
+            Response::Dialled { candidates, .. } => Ok(candidates),
             other => Err(unexpected(other)),
         }
     }
@@ -246,6 +246,7 @@ impl ManagerLink {
             };
             match read {
                 Ok(Response::Head { seq, head, .. }) => self.follow(session, seq, head).await?,
+                Ok(Response::Ring { .. } | Response::Quota { .. }) => {}
                 Ok(Response::Failed { code, .. }) if code == failed::CLONED => return Err(self.cloned()),
                 Ok(Response::Failed { code, message }) => {
                     return Err(Fault::refused_by_manager(&code, &message));
@@ -533,8 +534,11 @@ pub fn unexpected(response: Response) -> Fault {
         | Response::Conflict { .. }
         | Response::Entry(_)
         | Response::Registered { .. }
-        | Response::Located { .. }
-        | Response::Online(_) => Fault::failed("the manager gave an answer to another question"),
+        | Response::Dialled { .. }
+        | Response::Online(_)
+        | Response::Ring { .. }
+        | Response::Usage { .. }
+        | Response::Quota { .. } => Fault::failed("the manager gave an answer to another question"),
     }
 }
 

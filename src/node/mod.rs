@@ -153,7 +153,7 @@ impl Node {
         self.book.require_trust()?;
         for _ in 0..APPEND_TRIES {
             let ledger = self.ledger();
-            let draft = ledger.draft(&self.keys, op);
+            let draft = ledger.draft(&self.keys, op, found::fresh_blind()?);
             // The same verdict the manager will come to, without asking it.
             ledger.admit(&draft, clock::now_ms().max(ledger.time()))?;
             match self.manager.ask(&Request::Append(draft)).await? {

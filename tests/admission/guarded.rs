@@ -10,7 +10,7 @@ use std::thread;
 
 use coconet::id::StaticKey;
 use coconet::key::NodeKeys;
-use coconet::ledger::{Entry, Ledger};
+use coconet::ledger::{BLIND_LEN, Blind, Entry, Ledger};
 use coconet::wire::PROTOCOL_VERSION;
 use coconet::wire::node::Hello;
 use rusqlite::{Connection, OpenFlags};
@@ -19,6 +19,9 @@ use crate::support::net::{App, HOME, Lab};
 
 /// The name of the resource.
 pub(crate) const SAFE: &str = "safe";
+
+/// What the drafts of these tests are blinded with.
+pub(crate) const BLIND: Blind = Blind([0xb1; BLIND_LEN]);
 
 /// What a target says to whoever connects.
 pub(crate) const SECRET: &[u8] = b"the secret";

@@ -11,7 +11,7 @@ use coconet::key::{InviteSecret, NodeKeys};
 use coconet::ledger::{Draft, Entry, Invite, Op, Purpose};
 use coconet::wire::code::Close;
 
-use crate::guarded::{SAFE, SECRET, Seen, Target, keys, seen};
+use crate::guarded::{BLIND, SAFE, SECRET, Seen, Target, keys, seen};
 use crate::liar::Liar;
 use crate::stranger::{Stranger, refused};
 use crate::support::net::{App, HOME, Net};
@@ -52,7 +52,7 @@ impl Scene {
         let key = InviteSecret::from_seed(&[secret; 32]).key();
         let purpose = Purpose::SelfApp;
         let invite = Invite { key, purpose, uses: 1, expires: u64::MAX, node_name: None };
-        Draft::new(&self.keys(&self.camera), network, prev, &Op::Invite(invite))
+        Draft::new(&self.keys(&self.camera), network, prev, &Op::Invite(invite), BLIND)
     }
 
     /// The camera has raised the alarm, has taken nothing since `before`, and takes nothing any more.
@@ -181,7 +181,7 @@ fn a_fork_between_two_members_is_proved_as_soon_as_they_talk() {
     let number = common.ledger.seq() + 1;
     let visits = target.visits();
     let joins = |stranger: &Stranger, name: &str| {
-        invite.join(&stranger.keys, common.ledger.head(), &name.parse().unwrap())
+        invite.join(&stranger.keys, common.ledger.head(), &name.parse().unwrap(), BLIND)
     };
     let (ours, theirs) = (keys(&net.lab.path("camera")), keys(&net.lab.path("viewer")));
     liar.stamps_for(ours.static_key(), joins(&left, "left"));
@@ -211,7 +211,7 @@ fn a_fork_between_two_members_is_proved_as_soon_as_they_talk() {
     let now = seen(&net.lab, &camera);
     let key = InviteSecret::from_seed(&[1; 32]).key();
     let more = Invite { key, purpose: Purpose::SelfApp, uses: 1, expires: u64::MAX, node_name: None };
-    liar.stamps_for(ours.static_key(), now.ledger.draft(&ours, &Op::Invite(more)));
+    liar.stamps_for(ours.static_key(), now.ledger.draft(&ours, &Op::Invite(more), BLIND));
     until("the camera wants nothing of it", PATIENCE, || {
         let reason = camera.network(HOME).manager.reason;
         is(

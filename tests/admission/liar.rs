@@ -62,7 +62,8 @@ impl Liar {
             runtime.block_on(serve(serving, &bound));
         });
         let port = port.recv().unwrap();
-        let address = ManagerAddr { stamp, talk, host: "127.0.0.1".parse().unwrap(), port }.to_string();
+        let address =
+            ManagerAddr { stamp, talk, host: "127.0.0.1".parse().unwrap(), port, tls: None }.to_string();
         Self { address, desk }
     }
 
@@ -188,9 +189,9 @@ impl Shown {
             }
         }
         for (entry, _) in entries.iter_mut().zip(&seen).filter(|(_, seen)| !**seen) {
-            entry.draft.op = None;
+            entry.draft.body = None;
         }
-        let withheld = entries.iter().filter(|entry| entry.draft.op.is_none());
+        let withheld = entries.iter().filter(|entry| entry.draft.body.is_none());
         let view = view::digest(withheld.map(|entry| entry.stamp.seq));
         (entries, view)
     }
@@ -213,7 +214,7 @@ impl Shown {
 
     fn locate(&self, node: NodeId) -> Response {
         let mut talks = self.entries.iter().rev().filter_map(|entry| {
-            let record = match Op::from_bytes(entry.draft.op.as_ref().unwrap()).unwrap() {
+            let record = match entry.draft.op().unwrap() {
                 Op::Genesis(genesis) => genesis.owner,
                 Op::Join(join) => join.record,
                 _ => return None,
@@ -222,7 +223,7 @@ impl Shown {
         });
         let real = talks.next().and_then(|talk| self.sessions.get(&talk)?.remote());
         let candidates = self.everybody_at.or(real).into_iter().collect();
-        Response::Located { online: true, candidates, last_seen: now_ms() }
+        Response::Dialled { online: true, candidates, last_seen: now_ms(), channel: None, refused: None }
     }
 }
 
@@ -261,6 +262,19 @@ async fn serve(desk: Arc<Desk>, bound: &mpsc::Sender<u16>) {
     }
 }
 
+fn used_nothing() -> Response {
+    Response::Usage {
+        month: 202_601,
+        plan: None,
+        limit: None,
+        used: 0,
+        whole: true,
+        days: Vec::new(),
+        nodes: Vec::new(),
+        more: false,
+    }
+}
+
 /// Answer one stream. Whoever asked and has gone needs no answer.
 async fn answer(desk: Arc<Desk>, session: Session, mut channel: Channel) {
     let Ok(request) = frame::read::<Request>(&mut channel.rx).await else { return };
@@ -275,7 +289,8 @@ async fn answer(desk: Arc<Desk>, session: Session, mut channel: Channel) {
         match &request {
             Request::Append(draft) => vec![shown.append(&desk.keys, key, draft.clone())],
             Request::Head { .. } => vec![head(&shown)],
-            Request::Locate { node, .. } => vec![shown.locate(*node)],
+            Request::Dial { node, .. } => vec![shown.locate(*node)],
+            Request::Usage { .. } => vec![used_nothing()],
             Request::Presence { .. } => vec![Response::Online(Vec::new()), head(&shown)],
             Request::Fetch { from, .. } => {
                 let from = usize::try_from(*from).unwrap();

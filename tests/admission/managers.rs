@@ -10,7 +10,7 @@ use coconet::key::{InviteSecret, NodeKeys, Signature};
 use coconet::ledger::{Draft, Invite, Op, Purpose, RemoveNode};
 use coconet::wire::code::Close;
 
-use crate::guarded::{SAFE, SECRET, Seen, Target, keys, seen};
+use crate::guarded::{BLIND, SAFE, SECRET, Seen, Target, keys, seen};
 use crate::liar::Liar;
 use crate::stranger::{Stranger, refused};
 use crate::support::net::{App, HOME, Net};
@@ -96,7 +96,7 @@ fn invite_op(invitation: &Invitation) -> Op {
 }
 
 fn join(invitation: &Invitation, intruder: &Stranger, liar: &Liar) -> Draft {
-    invitation.join(&intruder.keys, liar.head(), &"intruder".parse().unwrap())
+    invitation.join(&intruder.keys, liar.head(), &"intruder".parse().unwrap(), BLIND)
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_manager_cannot_write_an_invite_in_the_name_of_the_owner() {
     let made_up = invitation(&before, [66; 32]);
 
     // By the owner, says the header; the signature is the intruder's, who is nobody.
-    let mut forged = before.ledger.draft(&intruder.keys, &invite_op(&made_up));
+    let mut forged = before.ledger.draft(&intruder.keys, &invite_op(&made_up), BLIND);
     forged.header.author = scene.camera_keys().id();
     scene.liar.stamps(forged);
     scene.liar.stamps(join(&made_up, &intruder, &scene.liar));
@@ -138,7 +138,7 @@ fn a_manager_cannot_write_in_its_own_name() {
     let intruder = Stranger::new();
     let made_up = invitation(&before, [66; 32]);
 
-    scene.liar.stamps(before.ledger.draft(&intruder.keys, &invite_op(&made_up)));
+    scene.liar.stamps(before.ledger.draft(&intruder.keys, &invite_op(&made_up), BLIND));
 
     scene.alarm();
     scene.assert_is_kept_out(&intruder, &before);
@@ -151,15 +151,15 @@ fn a_manager_that_changes_a_signed_op_is_found_out() {
     let intruder = Stranger::new();
     let (wanted, instead) = (invitation(&before, [1; 32]), invitation(&before, [2; 32]));
     // The owner has signed an invite; the manager puts another op under the signature.
-    let mut draft = before.ledger.draft(&scene.camera_keys(), &invite_op(&wanted));
-    draft.op = before.ledger.draft(&scene.camera_keys(), &invite_op(&instead)).op;
+    let mut draft = before.ledger.draft(&scene.camera_keys(), &invite_op(&wanted), BLIND);
+    draft.body = before.ledger.draft(&scene.camera_keys(), &invite_op(&instead), BLIND).body;
     scene.liar.stamps(draft);
     scene.liar.stamps(join(&instead, &intruder, &scene.liar));
 
     scene.alarm();
     scene.assert_is_kept_out(&intruder, &before);
 
-    let mut draft = before.ledger.draft(&scene.camera_keys(), &invite_op(&wanted));
+    let mut draft = before.ledger.draft(&scene.camera_keys(), &invite_op(&wanted), BLIND);
     draft.signature = Signature([0; 64]);
     assert!(draft.verify_author().is_err());
 }
@@ -191,7 +191,7 @@ fn two_joins(scene: &Scene) -> (Stranger, Stranger, [Draft; 2]) {
     let second = join(&invite, &right, &scene.liar);
     let seen = scene.seen();
     let remove = Op::RemoveNode(RemoveNode { node: right.keys.id() });
-    let more = Draft::new(&scene.camera_keys(), seen.ledger.state().network(), second.hash(), &remove);
+    let more = Draft::new(&scene.camera_keys(), seen.ledger.state().network(), second.hash(), &remove, BLIND);
     scene.liar.stamps(first);
     until("the camera has the first", PATIENCE, || {
         let seq = scene.camera.network(HOME).ledger.seq;

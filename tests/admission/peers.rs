@@ -11,7 +11,7 @@ use coconet::wire::PROTOCOL_VERSION;
 use coconet::wire::code::Close;
 use coconet::wire::node::Hello;
 
-use crate::guarded::{SAFE, Seen, Target, keys, seen};
+use crate::guarded::{BLIND, SAFE, Seen, Target, keys, seen};
 use crate::stranger::{Stranger, refused};
 use crate::support::net::{App, HOME, Net};
 use crate::support::process::run;
@@ -48,7 +48,7 @@ fn a_node_whose_join_was_never_stamped_gets_nothing() {
     let head = seen.ledger.head();
     let next = seen.ledger.seq() + 1;
     let time = seen.ledger.time() + 1;
-    let own = stamp(&stranger.keys, invite.join(&stranger.keys, head, &name("intruder")), next, time);
+    let own = stamp(&stranger.keys, invite.join(&stranger.keys, head, &name("intruder"), BLIND), next, time);
     let mut borrowed = own.clone();
     borrowed.stamp.manager = Entry::from_bytes(&seen.entries[0]).unwrap().stamp.manager;
     for entry in [own, borrowed] {
@@ -108,7 +108,7 @@ fn a_removed_node_is_cut_at_once_and_its_keys_are_worth_nothing() {
     // An invite does not bring the same keys back.
     let invite: Invitation = camera.invite(HOME, &["--self"]).parse().unwrap();
     let now = seen(&net.lab, &camera);
-    let join = invite.join(&thief.keys, now.ledger.head(), &name("viewer"));
+    let join = invite.join(&thief.keys, now.ledger.head(), &name("viewer"), BLIND);
     assert!(now.ledger.admit(&join, now.ledger.time()).is_err());
     assert_eq!(target.visits(), visits, "the target was reached");
 }

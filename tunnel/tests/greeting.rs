@@ -347,7 +347,7 @@ async fn a_stranger_with_a_longer_ledger_must_show_entries_that_hold() {
     let invite = w.invites("laptop", own_app()).unwrap();
     let stranger = keys(99);
     let (seq, time) = (w.ledger.seq() + 1, w.now);
-    let join = invite.join(&stranger, w.ledger.head(), &name("intruder"));
+    let join = invite.join(&stranger, w.ledger.head(), &name("intruder"), world::BLIND);
 
     // Only the stamp is missing: the stranger made one, or took the manager's name for its own.
     let own = stamp(&stranger, join.clone(), seq, time);
@@ -359,7 +359,7 @@ async fn a_stranger_with_a_longer_ledger_must_show_entries_that_hold() {
     // The manager has stamped it, but the invite is made up.
     let mut made_up = w.invites("laptop", own_app()).unwrap();
     made_up.secret = coconet::key::InviteSecret::from_seed(&[66; 32]);
-    let join = made_up.join(&stranger, w.ledger.head(), &name("intruder"));
+    let join = made_up.join(&stranger, w.ledger.head(), &name("intruder"), world::BLIND);
     let forged = stamp(&w.manager, join, w.ledger.seq() + 1, time);
     assert_eq!(shows(&mut w, &stranger, forged.to_bytes()).await, Close::Protocol);
 
@@ -396,6 +396,7 @@ async fn two_stamps_for_one_number_are_a_fork() {
                 kind: coconet::resource::Kind::Tcp,
                 attributes: coconet::resource::Attributes::default(),
             }),
+            world::BLIND,
         );
         stamp(&w.manager, draft, w.ledger.seq() + 1, w.now)
     };

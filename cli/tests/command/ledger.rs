@@ -6,7 +6,7 @@ use std::path::Path;
 
 use coconet::id::{Hash, NetworkId};
 use coconet::key::{NodeKeys, SEED_LEN};
-use coconet::ledger::{Draft, Entry, Genesis, NetworkKind, Op, Withdraw, archive, stamp};
+use coconet::ledger::{BLIND_LEN, Blind, Draft, Entry, Genesis, NetworkKind, Op, Withdraw, archive, stamp};
 use coconet::manager_addr::ManagerAddr;
 use coconet::recovery::Recovery;
 use data_encoding::HEXLOWER;
@@ -17,13 +17,15 @@ use crate::daemon::{Asked, Daemon, Directory, Ended, cococtl, failure, http, net
 /// 2026-08-01 12:34 UTC.
 const START: u64 = 1_785_587_640_000;
 
+const BLIND: Blind = Blind([0xb1; BLIND_LEN]);
+
 fn keys(seed: u8) -> NodeKeys {
     NodeKeys::from_seed(&[seed; SEED_LEN])
 }
 
 fn manager_of(keys: &NodeKeys) -> ManagerAddr {
     let (stamp, talk) = (keys.stamp_key(), keys.static_key());
-    ManagerAddr { stamp, talk, host: "192.0.2.1".parse().unwrap(), port: 4433 }
+    ManagerAddr { stamp, talk, host: "192.0.2.1".parse().unwrap(), port: 4433, tls: None }
 }
 
 fn genesis() -> Entry {
@@ -37,14 +39,14 @@ fn genesis() -> Entry {
         managers: vec![manager_of(&manager)],
         salt: [7; 16],
     };
-    let draft = Draft::new(&owner, NetworkId(Hash::ZERO), Hash::ZERO, &Op::Genesis(genesis));
+    let draft = Draft::new(&owner, NetworkId(Hash::ZERO), Hash::ZERO, &Op::Genesis(genesis), BLIND);
     stamp(&manager, draft, 0, START)
 }
 
 /// The next entry on `before`, a note of the owner's.
 fn note(before: &Entry, text: &str, time: u64) -> Entry {
     let op = Op::Unknown { code: 900, critical: false, payload: text.as_bytes().to_vec() };
-    let draft = Draft::new(&keys(1), NetworkId(genesis().hash()), before.hash(), &op);
+    let draft = Draft::new(&keys(1), NetworkId(genesis().hash()), before.hash(), &op, BLIND);
     stamp(&keys(200), draft, before.stamp.seq + 1, time)
 }
 
@@ -111,7 +113,7 @@ fn a_ledger_that_does_not_verify_says_which_entry() {
     let forbidden = {
         let op = Op::Withdraw(Withdraw { name: "door".parse().unwrap() });
         let network = NetworkId(entries[0].hash());
-        let draft = Draft::new(&keys(66), network, entries[0].hash(), &op);
+        let draft = Draft::new(&keys(66), network, entries[0].hash(), &op, BLIND);
         file_of(&[entries[0].clone(), stamp(&keys(200), draft, 1, START)])
     };
     for (bytes, said) in [
@@ -138,7 +140,7 @@ fn a_ledger_that_does_not_verify_says_which_entry() {
 #[test]
 fn what_was_left_out_for_a_guest_passes_only_as_that() {
     let mut entries = ledger();
-    entries[1].draft.op = None;
+    entries[1].draft.body = None;
     let Ended { code, err, .. } = verify(&file_of(&entries), &[]);
     assert!(code == 1 && err.contains("entry 1 does not verify") && err.contains("hint: "), "{err}");
     assert!(err.contains("--guest, if it is one"), "{err}");
@@ -146,7 +148,7 @@ fn what_was_left_out_for_a_guest_passes_only_as_that() {
     assert_eq!(code, 0);
     assert!(out.ends_with("withheld  content of 1 entry left out, and not judged\n"), "{out}");
     // It is left out and not replaced.
-    entries[1].draft.op = entries[2].draft.op.clone();
+    entries[1].draft.body = entries[2].draft.body.clone();
     assert_eq!(verify(&file_of(&entries), &["--guest"]).code, 1);
 }
 
@@ -189,7 +191,7 @@ fn half_an_export_is_none() {
     let path = directory.join("home.ledger");
     let words = ["network", "export", "home", "--output", path.to_str().unwrap()];
     let broken = Daemon::talking(|_, stream| {
-        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\ncontent-length: 999\r\n\r\n";
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\ncontent-length: 99999\r\n\r\n";
         let _ = stream.write_all(&[head.as_bytes(), &file_of(&ledger()[..2])].concat());
     });
     let other = Daemon::saying(200, &json!({"version": 1}));

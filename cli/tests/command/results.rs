@@ -14,7 +14,7 @@ const URL: &str = "rtsp://127.0.0.1:5554/stream1?x=1";
 
 pub(crate) fn manager() -> ManagerAddr {
     let (stamp, talk) = (StampKey([1; 32]), StaticKey([2; 32]));
-    ManagerAddr { stamp, talk, host: "192.0.2.1".parse().unwrap(), port: 4433 }
+    ManagerAddr { stamp, talk, host: "192.0.2.1".parse().unwrap(), port: 4433, tls: None }
 }
 
 fn invite() -> String {

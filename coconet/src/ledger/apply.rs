@@ -4,6 +4,7 @@ use super::op::{Grant, Invite, Join, Op, Publish, Purpose, RemoveNode, Rename, R
 use super::state::{GrantState, InviteState, Node, NodeKind, Resource, State, User};
 use crate::id::NodeId;
 use crate::name::Name;
+use crate::role::Action;
 
 impl State {
     /// Carry out what [`State::validate`] has allowed; `seq` is the entry's.
@@ -25,6 +26,10 @@ impl State {
             Op::SetRole(op) => {
                 if let Some(user) = self.users.get_mut(&op.user) {
                     user.role = op.role;
+                }
+                // Who uses everything holds no grants: a guest again, they begin with none.
+                if op.role.may(Action::UseAll) {
+                    self.grants.remove(&op.user);
                 }
             }
             Op::RemoveUser(op) => {

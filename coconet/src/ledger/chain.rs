@@ -1,6 +1,6 @@
 //! Appending: the checks that hold for every entry, whatever it says.
 
-use super::entry::{Draft, Entry};
+use super::entry::{Blind, Draft, Entry};
 use super::op::{Op, join_message};
 use super::state::State;
 use super::validate::JOIN_DOMAIN;
@@ -49,7 +49,7 @@ pub enum Reject {
     /// No manager of the network has stamped it.
     #[error("the stamp is not by a manager of this network")]
     Stamp,
-    /// The op's bytes are missing or are not the ones that were signed.
+    /// The op or its blind is missing or is not the one that was signed.
     #[error("the op is missing or is not the one that was signed")]
     Op,
     /// The op's bytes are not an op.
@@ -137,9 +137,9 @@ impl Ledger {
         }
     }
 
-    /// `op` by `keys` on top of the head.
-    pub fn draft(&self, keys: &NodeKeys, op: &Op) -> Draft {
-        Draft::new(keys, self.state.network(), self.head, op)
+    /// `op` by `keys` on top of the head; see [`Draft::new`].
+    pub fn draft(&self, keys: &NodeKeys, op: &Op, blind: Blind) -> Draft {
+        Draft::new(keys, self.state.network(), self.head, op, blind)
     }
 
     /// Whether `draft` could be stamped next at `time`: what the manager asks before it stamps, with the
@@ -164,7 +164,7 @@ impl Ledger {
     /// Take the next entry as a guest does: where its body is left out, place, author and stamp are
     /// verified, and what it says stays unknown.
     pub fn append_viewed(&mut self, entry: &Entry) -> Result<(), Reject> {
-        if entry.draft.op.is_some() {
+        if entry.draft.body.is_some() {
             return self.append(entry);
         }
         let expected = self.seq + 1;
@@ -188,8 +188,7 @@ impl Ledger {
             return Err(Reject::Sequence { expected, found: entry.stamp.seq });
         }
         self.check_place(&entry.draft, entry.stamp.time)?;
-        let bytes = entry.draft.op.as_ref().filter(|_| entry.draft.op_matches()).ok_or(Reject::Op)?;
-        let op = Op::from_bytes(bytes)?;
+        let op = signed_op(&entry.draft)?;
         self.state.apply(entry.draft.header.author, expected, op);
         self.advance(entry);
         Ok(())
@@ -233,7 +232,7 @@ impl Ledger {
 /// are taken on its word, which makes long ledgers load fast; from there on they are verified as new ones
 /// are, and all of them where there is no checkpoint or a body is left out.
 pub fn load(entries: &[Entry]) -> Result<Ledger, Reject> {
-    let whole = entries.iter().all(|entry| entry.draft.op.is_some());
+    let whole = entries.iter().all(|entry| entry.draft.body.is_some());
     let vouched = if whole { newest_checkpoint(entries).unwrap_or(0) } else { 0 };
     let (genesis, rest) = entries.split_first().ok_or(Reject::Parent)?;
     let mut ledger = Ledger::begin(genesis)?;
@@ -244,25 +243,31 @@ pub fn load(entries: &[Entry]) -> Result<Ledger, Reject> {
 }
 
 fn newest_checkpoint(entries: &[Entry]) -> Option<usize> {
-    entries.iter().rposition(|entry| {
-        let op = entry.draft.op.as_deref().and_then(|bytes| Op::from_bytes(bytes).ok());
-        matches!(op, Some(Op::Checkpoint(_)))
-    })
+    entries.iter().rposition(|entry| matches!(entry.draft.op(), Some(Op::Checkpoint(_))))
 }
 
 /// The draft by which the holder of `keys` joins with `invitation` on top of `prev`.
-pub(crate) fn join_draft(keys: &NodeKeys, invitation: &Invitation, prev: Hash, name: &Name) -> Draft {
+pub(crate) fn join_draft(
+    keys: &NodeKeys,
+    invitation: &Invitation,
+    prev: Hash,
+    name: &Name,
+    blind: Blind,
+) -> Draft {
     let record = keys.record();
     let proof = invitation.secret.sign(JOIN_DOMAIN, &join_message(invitation.network, &record, name));
     let join = super::op::Join { invite: invitation.secret.key(), record, name: name.clone(), proof };
-    Draft::new(keys, invitation.network, prev, &Op::Join(join))
+    Draft::new(keys, invitation.network, prev, &Op::Join(join), blind)
 }
 
 /// The op of a draft whose author and bytes hold together.
 fn open(draft: &Draft) -> Result<Op, Reject> {
     draft.verify_author().map_err(|_| Reject::Author)?;
-    let bytes = draft.op.as_ref().filter(|_| draft.op_matches()).ok_or(Reject::Op)?;
-    Ok(Op::from_bytes(bytes)?)
+    signed_op(draft)
+}
+
+fn signed_op(draft: &Draft) -> Result<Op, Reject> {
+    Ok(Op::from_bytes(&draft.signed_body().ok_or(Reject::Op)?.op)?)
 }
 
 impl Reject {

@@ -11,9 +11,12 @@ use crate::key::{BadSignature, NodeKeys, Signature, verify};
 /// fit; a peer's longer one is refused before it is parsed.
 pub const ENTRY_MAX: usize = 32 * 1024;
 
-/// Longest op, in bytes: what [`ENTRY_MAX`] leaves beside keys, signatures and stamp. A longer one is not
+/// Longest op, in bytes: what [`ENTRY_MAX`] leaves beside keys, signatures, blind and stamp. A longer one is not
 /// admitted, because an entry that a manager stamps and no member decodes would end the ledger.
 pub const OP_MAX: usize = ENTRY_MAX - 512;
+
+/// Bytes of a [`Blind`]: more than can be tried.
+pub const BLIND_LEN: usize = 16;
 
 const AUTHOR_DOMAIN: &str = "coco/entry-author";
 const STAMP_DOMAIN: &str = "coco/entry-stamp";
@@ -28,12 +31,30 @@ pub struct Header {
     /// The hash of the entry before; all zero in a genesis.
     #[n(1)]
     pub prev: Hash,
-    /// The hash of the op's bytes.
+    /// The hash of the op's bytes and the blind.
     #[n(2)]
     pub op: Hash,
     /// Who says so.
     #[n(3)]
     pub author: NodeId,
+}
+
+/// Random bytes that are hashed together with an op: one blind for each draft, never used again. Who is
+/// shown the hash alone cannot try out which of the few likely ops it is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(transparent)]
+pub struct Blind(#[cbor(with = "minicbor::bytes")] pub [u8; BLIND_LEN]);
+
+/// What the author says. It is shown whole or not at all.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Body {
+    /// The op's bytes.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub op: Vec<u8>,
+    /// Without it the header's hash would tell the op to whoever guesses it.
+    #[n(1)]
+    pub blind: Blind,
 }
 
 /// An entry before its stamp.
@@ -46,9 +67,9 @@ pub struct Draft {
     /// By the author over the header.
     #[n(1)]
     pub signature: Signature,
-    /// The op's bytes; absent where a reader may not see them.
-    #[cbor(n(2), with = "minicbor::bytes")]
-    pub op: Option<Vec<u8>>,
+    /// What is said; absent where a reader may not see it.
+    #[n(2)]
+    pub body: Option<Body>,
 }
 
 /// What the manager adds.
@@ -82,12 +103,17 @@ pub struct Entry {
 }
 
 impl Draft {
-    /// `op` by `keys` on top of `prev`.
-    pub fn new(keys: &NodeKeys, network: NetworkId, prev: Hash, op: &Op) -> Self {
-        let bytes = op.to_bytes();
-        let header = Header { network, prev, op: op_hash(&bytes), author: keys.id() };
+    /// `op` by `keys` on top of `prev`. `blind` is fresh from a good source of randomness.
+    pub fn new(keys: &NodeKeys, network: NetworkId, prev: Hash, op: &Op, blind: Blind) -> Self {
+        let body = Body { op: op.to_bytes(), blind };
+        let header = Header { network, prev, op: body.hash(), author: keys.id() };
         let signature = keys.sign(AUTHOR_DOMAIN, &cbor::encode(&header));
-        Self { header, signature, op: Some(bytes) }
+        Self { header, signature, body: Some(body) }
+    }
+
+    /// The op, where it is shown and its bytes are one. Says nothing of whether it was signed.
+    pub fn op(&self) -> Option<Op> {
+        self.body.as_ref().and_then(|body| Op::from_bytes(&body.op).ok())
     }
 
     /// The entry's hash: what the next entry names as its parent.
@@ -100,9 +126,16 @@ impl Draft {
         verify(&self.header.author.0, AUTHOR_DOMAIN, &cbor::encode(&self.header), &self.signature)
     }
 
-    /// Whether the op's bytes are the ones the header names.
-    pub fn op_matches(&self) -> bool {
-        self.op.as_ref().is_some_and(|bytes| op_hash(bytes) == self.header.op)
+    /// The body, where it is shown and is the one the header names.
+    pub fn signed_body(&self) -> Option<&Body> {
+        self.body.as_ref().filter(|body| body.hash() == self.header.op)
+    }
+}
+
+impl Body {
+    /// What the header names.
+    fn hash(&self) -> Hash {
+        Hash::of("coco/op", &[&self.blind.0, &self.op])
     }
 }
 
@@ -137,8 +170,4 @@ pub fn stamp(manager: &NodeKeys, draft: Draft, seq: u64, time: u64) -> Entry {
 
 fn stamp_message(entry: Hash, seq: u64, time: u64) -> Vec<u8> {
     cbor::encode(&(entry, seq, time))
-}
-
-fn op_hash(bytes: &[u8]) -> Hash {
-    Hash::of("coco/op", &[bytes])
 }

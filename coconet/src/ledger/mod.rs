@@ -11,7 +11,9 @@
 //! on its word ([`load`]).
 //!
 //! An entry's hash covers the *hash* of its op. A body can be left out for a reader who may not see it
-//! without breaking the chain: that is how guests see it ([`view`]).
+//! without breaking the chain: that is how guests see it ([`view`]). The hash is taken together with a
+//! [`Blind`], which is in the [`Body`] and left out with it: a guest who guesses `withdraw attic` has nothing
+//! to compare with. This crate has no randomness; who drafts brings it.
 
 mod apply;
 pub mod archive;
@@ -25,7 +27,7 @@ mod violation;
 
 pub(crate) use chain::join_draft;
 pub use chain::{Ledger, Reject, load};
-pub use entry::{Draft, ENTRY_MAX, Entry, Header, OP_MAX, Stamp, stamp};
+pub use entry::{BLIND_LEN, Blind, Body, Draft, ENTRY_MAX, Entry, Header, OP_MAX, Stamp, stamp};
 pub use op::{
     Checkpoint, Code, Genesis, Grant, Invite, Join, MANAGERS_MAX, NetworkKind, Op, Publish, Purpose,
     RemoveNode, RemoveUser, Rename, Renamed, RevokeGrant, RevokeInvite, SetManagers, SetRole, Withdraw,

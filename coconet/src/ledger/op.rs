@@ -59,7 +59,7 @@ pub enum Op {
     Join(Join),
     /// A node is out, for ever.
     RemoveNode(RemoveNode),
-    /// A person's role changes.
+    /// A person's role changes. Grants go with the role of a guest.
     SetRole(SetRole),
     /// A person is out, with all their nodes.
     RemoveUser(RemoveUser),
@@ -213,7 +213,7 @@ pub struct RemoveNode {
     pub node: NodeId,
 }
 
-/// A person's role changes.
+/// A person's role changes. Who is no longer a guest loses their grants: a guest again, they have none.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct SetRole {

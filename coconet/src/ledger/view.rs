@@ -23,13 +23,8 @@ type Offer = usize;
 
 /// For each entry of a whole ledger, whether the guest `viewer` (a name at the end of it) sees its body.
 pub fn views(entries: &[Entry], viewer: &Name) -> Vec<bool> {
-    let ops: Vec<(NodeId, Option<Op>)> = entries
-        .iter()
-        .map(|entry| {
-            let op = entry.draft.op.as_deref().and_then(|bytes| Op::from_bytes(bytes).ok());
-            (entry.draft.header.author, op)
-        })
-        .collect();
+    let ops: Vec<(NodeId, Option<Op>)> =
+        entries.iter().map(|entry| (entry.draft.header.author, entry.draft.op())).collect();
     let mut register = Register::default();
     let about: Vec<About> = ops.iter().map(|(author, op)| register.note(*author, op.as_ref())).collect();
     let own = register.people.get(viewer).copied();

@@ -14,6 +14,9 @@ use crate::ledger::{Draft, Entry};
 /// Most addresses a node may register.
 pub const CANDIDATES_MAX: usize = 16;
 
+/// Most nodes in one [`Response::Usage`]; at most 64 bytes each.
+pub const USAGE_NODES_MAX: usize = 900;
+
 /// The domain an invite's secret signs the session under in [`Request::Head`].
 pub const HEAD_DOMAIN: &str = "coco/head";
 
@@ -51,8 +54,9 @@ pub enum Request {
         from: u64,
     },
     /// Here I am. The stream stays open: the manager answers [`Response::Registered`] and then sends
-    /// [`Response::Head`] after each new entry; the node sends another `Register` when its addresses
-    /// change.
+    /// [`Response::Head`] after each new entry, [`Response::Ring`] when another node dials this one, and
+    /// [`Response::Quota`] when the relay's use nears its limit; the node sends another `Register` when
+    /// its addresses change.
     #[n(3)]
     Register {
         /// In which network.
@@ -62,15 +66,19 @@ pub enum Request {
         #[n(1)]
         candidates: Vec<SocketAddr>,
     },
-    /// Where is that node? Answer: [`Response::Located`].
+    /// Where is that node? It is rung, so that it opens its NAT towards the asker. Answer:
+    /// [`Response::Dialled`].
     #[n(4)]
-    Locate {
+    Dial {
         /// In which network.
         #[n(0)]
         network: NetworkId,
         /// Which.
         #[n(1)]
         node: NodeId,
+        /// Whether to open a relay channel to it as well, or to say again which one is open.
+        #[n(2)]
+        relay: bool,
     },
     /// Who is online? Answer: [`Response::Online`].
     #[n(5)]
@@ -78,6 +86,16 @@ pub enum Request {
         /// In which network.
         #[n(0)]
         network: NetworkId,
+    },
+    /// What has been relayed, and how much may be? Answer: one or more [`Response::Usage`].
+    #[n(6)]
+    Usage {
+        /// In which network.
+        #[n(0)]
+        network: NetworkId,
+        /// In which month, as `YYYYMM`; in this one when absent.
+        #[n(1)]
+        month: Option<u32>,
     },
 }
 
@@ -127,9 +145,9 @@ pub enum Response {
         #[n(2)]
         head: Hash,
     },
-    /// Where a node was seen.
+    /// Where a node was seen, and a channel to it.
     #[n(5)]
-    Located {
+    Dialled {
         /// Whether it is connected to this manager now.
         #[n(0)]
         online: bool,
@@ -139,6 +157,12 @@ pub enum Response {
         /// When it was last seen, in milliseconds of Unix time; zero for never.
         #[n(2)]
         last_seen: u64,
+        /// The relay channel to it, if one was asked for and could be opened.
+        #[n(3)]
+        channel: Option<u64>,
+        /// Why there is no channel though one was asked for: one of [`failed`].
+        #[n(4)]
+        refused: Option<String>,
     },
     /// Nodes of the network and when they were last seen; zero for "now".
     #[n(6)]
@@ -153,9 +177,86 @@ pub enum Response {
         #[n(1)]
         message: String,
     },
+    /// On a registered stream: another node dials this one.
+    #[n(8)]
+    Ring {
+        /// Which.
+        #[n(0)]
+        node: NodeId,
+        /// Its addresses, the one the manager sees it at first. Opening the NAT towards them lets it in.
+        #[n(1)]
+        candidates: Vec<SocketAddr>,
+        /// The relay channel it has to this node.
+        #[n(2)]
+        channel: Option<u64>,
+    },
+    /// What the relay has carried in one month (UTC). Who is neither owner nor admin is told of its own
+    /// nodes only, a device of itself only.
+    #[n(9)]
+    Usage {
+        /// The month, as `YYYYMM`.
+        #[n(0)]
+        month: u32,
+        /// The name of the network's plan, if it has one.
+        #[n(1)]
+        plan: Option<String>,
+        /// Bytes that may be relayed in a month, if that has a limit.
+        #[n(2)]
+        limit: Option<u64>,
+        /// Bytes relayed in this month, each counted once: of the network, or of the nodes told of.
+        #[n(3)]
+        used: u64,
+        /// Whether that is all of the network's.
+        #[n(4)]
+        whole: bool,
+        /// Each day of the month on which there was something; in the first message only.
+        #[n(5)]
+        days: Vec<DayUsage>,
+        /// Nodes that relayed something this month; at most [`USAGE_NODES_MAX`].
+        #[n(6)]
+        nodes: Vec<NodeUsage>,
+        /// Whether another message with more nodes follows.
+        #[n(7)]
+        more: bool,
+    },
+    /// On a registered stream, once a month each: the relay has carried 80 % of what it may, or all of it.
+    #[n(10)]
+    Quota {
+        /// Bytes relayed this month.
+        #[n(0)]
+        used: u64,
+        /// Bytes that may be.
+        #[n(1)]
+        limit: u64,
+    },
 }
 
-/// Words in [`Response::Failed`] beside those of the ledger.
+/// What was relayed on one day (UTC), each byte counted once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct DayUsage {
+    /// Day of the month, from 1.
+    #[n(0)]
+    pub day: u8,
+    /// Bytes.
+    #[n(1)]
+    pub bytes: u64,
+}
+
+/// What one node sent into the relay and got out of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct NodeUsage {
+    /// Which.
+    #[n(0)]
+    pub node: NodeId,
+    /// Bytes it sent.
+    #[n(1)]
+    pub sent: u64,
+    /// Bytes it got.
+    #[n(2)]
+    pub received: u64,
+}
+
+/// Words in [`Response::Failed`], beside those of the ledger, and in [`Response::Dialled`].
 pub mod failed {
     /// The session key is no member of that network, or the network is not here: the two look alike.
     pub const NOT_A_MEMBER: &str = "not-a-member";
@@ -167,6 +268,12 @@ pub mod failed {
     pub const PROTOCOL: &str = "protocol-error";
     /// Too many at once.
     pub const BUSY: &str = "busy";
+    /// The network has relayed what its plan allows in a month.
+    pub const QUOTA: &str = "quota";
+    /// The other node is not connected to this manager.
+    pub const OFFLINE: &str = "offline";
+    /// This manager does not relay.
+    pub const NO_RELAY: &str = "no-relay";
     /// On a registered stream: another session with the same key has registered. Whoever reads this is
     /// alive, so two processes use one node's keys.
     pub const CLONED: &str = "cloned";

@@ -7,10 +7,10 @@ use coconet::cbor;
 use coconet::id::{Hash, NetworkId, NodeId, StaticKey};
 use coconet::invite::{Invitation, InviteError};
 use coconet::key::{InviteSecret, NodeKeys};
-use coconet::ledger::{Draft, Ledger, Op, Withdraw, join_message, stamp, view};
+use coconet::ledger::{Body, Draft, Ledger, Op, Withdraw, join_message, stamp, view};
 use coconet::recovery::Recovery;
 
-use crate::world::{START, World, device, genesis, genesis_draft, guest, keys, manager_addr, name};
+use crate::world::{BLIND, START, World, device, genesis, genesis_draft, guest, keys, manager_addr, name};
 use crate::{hex, show};
 
 const NETWORK: NetworkId = NetworkId(Hash([0x0a; 32]));
@@ -78,16 +78,21 @@ fn a_derived_secret() {
 
 #[test]
 fn an_entry_its_signatures_and_its_hash() {
-    let draft =
-        Draft::new(&author(), NETWORK, Hash([0x0b; 32]), &Op::Withdraw(Withdraw { name: name("door") }));
-    assert_eq!(draft.op, Some(hex("83 09 f5 47 a1 00 64 646f6f72")));
-    assert_eq!(show(&draft.header.op.0), "5f9a0eedf5c2f03d58eaba995ce8501f8743acf584f495fdcf0ffa3d968a8e90");
+    let draft = Draft::new(
+        &author(),
+        NETWORK,
+        Hash([0x0b; 32]),
+        &Op::Withdraw(Withdraw { name: name("door") }),
+        BLIND,
+    );
+    assert_eq!(draft.body, Some(Body { op: hex("83 09 f5 47 a1 00 64 646f6f72"), blind: BLIND }));
+    assert_eq!(show(&draft.header.op.0), "8565cf523b6969009c370bddfca5b36daa05482822f0d0b20c33eb873f8c7523");
     assert_eq!(
         show(&draft.signature.0),
-        "5af4d7739edf92d21916dcfc14a592dd260b05f156cf3cef0f6bb6c399bb41e1\
-         2b3fc2f79cc407883cec87572dc93e11a096ad4c4efae5beae3ace48cba9d905"
+        "d380381fe3ac0d81e92cd2c526265db98140c9a91823c2d4e223d94c4c27803b\
+         b415a568e71cc372004b57fdb43b30d9e7367338c0b48d32ab3697fb0ceff80b"
     );
-    assert_eq!(show(&draft.hash().0), "a2debef33bee4cf9c3071e467d9a01c937729d4424078f202246c477162bbb56");
+    assert_eq!(show(&draft.hash().0), "61cd24a701a395a740d5f05cedd9668d3a66adc15092798aa4a7aec9956a2498");
 
     let entry = stamp(&manager(), draft, 5, 1_800_000_000_000);
     assert_eq!(
@@ -96,8 +101,8 @@ fn an_entry_its_signatures_and_its_hash() {
     );
     assert_eq!(
         show(&entry.stamp.signature.0),
-        "100383241b55d1e5f7e1c001096d1e05c42e69d568b3c1762a8881a240814fb4\
-         e9bae97785612102fde4674bf4f354c3f174c020d304d4fab7b00d217697500c"
+        "d328ba30c232677260ca19452e3802d9ecbff721df000bbe25e407667b1501db\
+         d272488136ebed76848f1ab9d151fd4a0eaea284ddf23b494d0230130332090e"
     );
 }
 
@@ -119,7 +124,7 @@ fn the_proof_of_a_join() {
 fn a_networks_id_is_the_hash_of_its_genesis() {
     let draft = genesis_draft(&author(), genesis(&author(), &manager()));
     let network = Ledger::founded_by(&draft).unwrap().state().network();
-    assert_eq!(show(&network.0.0), "d3399d79300c31a30ab400adfb4f2310cba10108cb463c4124098672145d6df0");
+    assert_eq!(show(&network.0.0), "8a8e05cbaa97c69fb4ed893b82dff37cd95bd65a349b8346d83606f902824ebc");
 }
 
 const MANAGER: &str = "mgr1qe4xodvipulv6vvdkrtmgtd6ztfy3curwtxdpis56yhvxd6jwokm\

@@ -1,11 +1,13 @@
 //! Ops and entries.
 
+use std::num::NonZeroU16;
+
 use coconet::cbor::{self, CborError};
 use coconet::id::{Hash, InviteKey, NetworkId, NodeId, StampKey, StaticKey};
 use coconet::key::{NodeRecord, Signature};
 use coconet::ledger::{
-    Draft, Entry, Genesis, Header, Invite, Join, NetworkKind, Op, Publish, Purpose, RemoveNode, Stamp,
-    Withdraw,
+    Blind, Body, Draft, Entry, Genesis, Header, Invite, Join, NetworkKind, Op, Publish, Purpose, RemoveNode,
+    Stamp, Withdraw,
 };
 use coconet::manager_addr::ManagerAddr;
 use coconet::resource::{Attributes, Kind};
@@ -32,6 +34,7 @@ pub(crate) fn manager() -> ManagerAddr {
         talk: StaticKey([0x55; 32]),
         host: "192.0.2.1".parse().unwrap(),
         port: 4433,
+        tls: None,
     }
 }
 
@@ -50,15 +53,25 @@ pub(crate) fn draft() -> Draft {
         op: Hash([0x0c; 32]),
         author: NodeId([0x11; 32]),
     };
-    Draft { header, signature: Signature([0x33; 64]), op: Some(vec![1, 2, 3]) }
+    Draft { header, signature: Signature([0x33; 64]), body: Some(body()) }
+}
+
+fn body() -> Body {
+    Body { op: vec![1, 2, 3], blind: Blind([0x77; 16]) }
 }
 
 const HEADER: &str = "
     a4                      ; map of 4
       00 5820 0a*32         ;   network
       01 5820 0b*32         ;   prev
-      02 5820 0c*32         ;   op, its hash
+      02 5820 0c*32         ;   op, the hash of blind and bytes
       03 5820 11*32         ;   author
+";
+
+const BODY: &str = "
+    a2                      ; map of 2
+      00 43 010203          ;   op, its bytes
+      01 50 77*16           ;   blind
 ";
 
 pub(crate) fn draft_text() -> String {
@@ -66,7 +79,7 @@ pub(crate) fn draft_text() -> String {
         "a3                 ; map of 3
            00 {HEADER}      ;   header
            01 5840 33*64    ;   signature
-           02 43 010203     ;   op, its bytes"
+           02 {BODY}        ;   body"
     )
 }
 
@@ -119,6 +132,10 @@ fn a_managers_address() {
            02 6b 323030313a6462383a3a31     ; 2001:db8::1, no brackets
            03 1850",
     );
+    pinned(
+        &ManagerAddr { tls: NonZeroU16::new(8443), ..manager() },
+        &format!("{} 04 19 20fb                ; port for TLS, 8443", MANAGER.replacen("a4", "a5", 1)),
+    );
     for (host, port, why) in [
         ("69 3139322e302e322e31", "00", "port 0"),
         ("60", "1850", "no host"),
@@ -134,13 +151,30 @@ fn a_managers_address() {
 fn a_header_a_draft_and_one_whose_op_is_left_out() {
     pinned(&draft().header, HEADER);
     pinned(&draft(), &draft_text());
-    let hidden = Draft { op: None, ..draft() };
+    let hidden = Draft { body: None, ..draft() };
     pinned(&hidden, &format!("a2  00 {HEADER}\n  01 5840 33*64"));
-    // An op that is there and empty is something else, and one that is null is nothing.
-    let empty = Draft { op: Some(Vec::new()), ..draft() };
-    pinned(&empty, &format!("a3  00 {HEADER}\n  01 5840 33*64  02 40"));
+    // An op that is there and empty is something else, and a body that is null is nothing.
+    let empty = Draft { body: Some(Body { op: Vec::new(), ..body() }), ..draft() };
+    pinned(&empty, &format!("a3  00 {HEADER}\n  01 5840 33*64  02 a2 00 40 01 50 77*16"));
     let null = hex(&format!("a3  00 {HEADER}\n  01 5840 33*64  02 f6"));
     assert_eq!(cbor::decode::<Draft>(&null, MAX), Err(CborError::NotCanonical));
+}
+
+#[test]
+fn a_body_has_its_op_and_its_blind_or_is_none() {
+    pinned(&body(), BODY);
+    for (body, why) in [
+        ("a1  00 43 010203", "no blind"),
+        ("a1  01 50 77*16", "no op"),
+        ("a0", "neither"),
+        ("a2  00 43 010203  01 4f 77*15", "a short blind"),
+        ("a2  00 43 010203  01 51 77*17", "a long blind"),
+        ("a2  00 43 010203  01 f6", "a blind that is null"),
+        ("43 010203", "an op alone"),
+    ] {
+        let bytes = hex(&format!("a3  00 {HEADER}\n  01 5840 33*64  02 {body}"));
+        assert!(cbor::decode::<Draft>(&bytes, MAX).is_err(), "{why}");
+    }
 }
 
 #[test]

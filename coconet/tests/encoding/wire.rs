@@ -1,5 +1,7 @@
 //! What travels between nodes and to the manager.
 
+use std::net::SocketAddr;
+
 use coconet::id::{Hash, InviteKey, NetworkId, NodeId};
 use coconet::key::Signature;
 use coconet::wire::code::{Close, Reset};
@@ -89,10 +91,15 @@ fn a_request_to_a_manager() {
              82 01 82 50 20010db8 00*11 07 1850         ;   IPv6: address, port",
     );
     pinned(
-        &manager::Request::Locate { network: NETWORK, node: NodeId([0x11; 32]) },
-        "82 04 82  5820 0a*32  5820 11*32               ; network, node",
+        &manager::Request::Dial { network: NETWORK, node: NodeId([0x11; 32]), relay: true },
+        "82 04 83  5820 0a*32  5820 11*32  f5           ; network, node, relay",
     );
     pinned(&manager::Request::Presence { network: NETWORK }, "82 05 81  5820 0a*32      ; network");
+    pinned(&manager::Request::Usage { network: NETWORK, month: None }, "82 06 81  5820 0a*32  ; network");
+    pinned(
+        &manager::Request::Usage { network: NETWORK, month: Some(202_607) },
+        "82 06 82  5820 0a*32  1a 0003176f               ; network, month",
+    );
 }
 
 #[test]
@@ -115,10 +122,6 @@ fn a_response_of_a_manager() {
         "82 04 83  82 00 82 44 c0000207 19 1151  07  5820 0b*32     ; observed, seq, head",
     );
     pinned(
-        &Response::Located { online: true, candidates: vec![observed], last_seen: 0 },
-        "82 05 83  f5  81 82 00 82 44 c0000207 19 1151  00          ; online, candidates, last_seen",
-    );
-    pinned(
         &Response::Online(vec![(NodeId([0x11; 32]), 0), (NodeId([0x12; 32]), 24)]),
         "82 06 81 82
            82 5820 11*32 00                                         ; a node, now
@@ -128,6 +131,93 @@ fn a_response_of_a_manager() {
         &Response::Failed { code: "busy".into(), message: "later".into() },
         "82 07 82  64 62757379  65 6c61746572                       ; code, message",
     );
+}
+
+#[test]
+fn what_a_dial_leads_to() {
+    use manager::Response;
+
+    let observed: SocketAddr = "192.0.2.7:4433".parse().unwrap();
+    let dialled = |channel, refused| Response::Dialled {
+        online: true,
+        candidates: vec![observed],
+        last_seen: 0,
+        channel,
+        refused,
+    };
+    pinned(
+        &dialled(None, None),
+        "82 05 83  f5  81 82 00 82 44 c0000207 19 1151  00          ; online, candidates, last_seen",
+    );
+    pinned(
+        &dialled(Some(u64::MAX), None),
+        "82 05 84  f5  81 82 00 82 44 c0000207 19 1151  00
+           1b ffffffffffffffff                                      ; channel",
+    );
+    pinned(
+        &dialled(None, Some(manager::failed::QUOTA.into())),
+        "82 05 85  f5  81 82 00 82 44 c0000207 19 1151  00
+           f6  65 71756f7461                                        ; no channel, for: quota",
+    );
+    let ring = |channel| Response::Ring { node: NodeId([0x11; 32]), candidates: vec![observed], channel };
+    pinned(
+        &ring(Some(24)),
+        "82 08 83  5820 11*32  81 82 00 82 44 c0000207 19 1151  1818   ; node, candidates, channel",
+    );
+    pinned(&ring(None), "82 08 82  5820 11*32  81 82 00 82 44 c0000207 19 1151");
+}
+
+#[test]
+fn what_the_relay_has_carried() {
+    use manager::{DayUsage, NodeUsage, Response};
+
+    pinned(
+        &Response::Usage {
+            month: 202_607,
+            plan: Some("free".into()),
+            limit: Some(100_000_000),
+            used: 300,
+            whole: true,
+            days: vec![DayUsage { day: 31, bytes: 300 }],
+            nodes: vec![NodeUsage { node: NodeId([0x11; 32]), sent: 300, received: 24 }],
+            more: false,
+        },
+        "82 09 88
+           1a 0003176f                                              ; month
+           64 66726565  1a 05f5e100                                 ; plan, limit
+           19 012c  f5                                              ; used, whole
+           81 82 181f 19 012c                                       ; days: day, bytes
+           81 83 5820 11*32 19 012c 1818                            ; nodes: node, sent, received
+           f4                                                       ; more",
+    );
+    let unlimited = Response::Usage {
+        month: 202_607,
+        plan: None,
+        limit: None,
+        used: 0,
+        whole: false,
+        days: Vec::new(),
+        nodes: Vec::new(),
+        more: true,
+    };
+    pinned(&unlimited, "82 09 88  1a 0003176f  f6 f6  00 f4  80 80  f5");
+    pinned(&Response::Quota { used: 80, limit: 100 }, "82 0a 82  1850 1864             ; used, limit");
+}
+
+#[test]
+fn a_page_of_usage_fits_a_frame() {
+    let node = manager::NodeUsage { node: NodeId([0xff; 32]), sent: u64::MAX, received: u64::MAX };
+    let longest = manager::Response::Usage {
+        month: u32::MAX,
+        plan: Some("x".repeat(100)),
+        limit: Some(u64::MAX),
+        used: u64::MAX,
+        whole: true,
+        days: vec![manager::DayUsage { day: u8::MAX, bytes: u64::MAX }; 31],
+        nodes: vec![node; manager::USAGE_NODES_MAX],
+        more: true,
+    };
+    assert!(wire::frame(&longest).is_some());
 }
 
 #[test]

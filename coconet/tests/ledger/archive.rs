@@ -4,7 +4,7 @@ use coconet::cbor::CborError;
 use coconet::ledger::archive::{ArchiveError, read, verify, write};
 use coconet::ledger::{ENTRY_MAX, Entry, Op, Reject, Violation, stamp};
 
-use crate::world::{World, keys, name};
+use crate::world::{BLIND, World, keys, name};
 
 /// `G -> ... -> P -> W`, as bytes.
 fn ledger() -> (World, Vec<Vec<u8>>) {
@@ -117,7 +117,7 @@ fn what_does_not_verify_is_named_by_its_number_with_the_reason() {
     assert_eq!(check(&other), reject(2, Reject::Sequence { expected: 2, found: 1 }));
     // A body changed, or left out as for a guest.
     other = whole.clone();
-    other[6].draft.op = None;
+    other[6].draft.body = None;
     assert_eq!(check(&other), reject(6, Reject::Op));
     // Stamped by who may not.
     other = whole.clone();
@@ -125,7 +125,7 @@ fn what_does_not_verify_is_named_by_its_number_with_the_reason() {
     assert_eq!(check(&other), reject(3, Reject::Stamp));
     // Written by who may not, which only a manager that does not look would stamp.
     let op = Op::Withdraw(coconet::ledger::Withdraw { name: name("yard") });
-    let draft = w.ledger.draft(&keys(66), &op);
+    let draft = w.ledger.draft(&keys(66), &op, BLIND);
     other = whole.clone();
     other.push(stamp(&w.manager, draft, 9, w.now));
     assert_eq!(check(&other), reject(9, Violation::NotMember.into()));

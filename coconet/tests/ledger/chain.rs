@@ -4,15 +4,15 @@ use coconet::cbor::CborError;
 use coconet::id::{Hash, NetworkId};
 use coconet::key::Signature;
 use coconet::ledger::{
-    Code, Draft, ENTRY_MAX, Entry, Ledger, MANAGERS_MAX, OP_MAX, Op, Reject, Violation, Withdraw, stamp,
+    Body, Code, Draft, ENTRY_MAX, Entry, Ledger, MANAGERS_MAX, OP_MAX, Op, Reject, Violation, Withdraw, stamp,
 };
 
-use crate::world::{START, World, genesis, genesis_draft, keys, manager_addr, name, own_app, word};
+use crate::world::{BLIND, START, World, genesis, genesis_draft, keys, manager_addr, name, own_app, word};
 
 /// The next op, by alice's laptop, that is always allowed: `w` ends in `-> x` or `-> ?`.
 fn note(w: &World) -> Draft {
     let op = Op::Unknown { code: 900, critical: false, payload: b"note".to_vec() };
-    w.ledger.draft(&keys(1), &op)
+    w.ledger.draft(&keys(1), &op, BLIND)
 }
 
 fn stamped(w: &World, draft: Draft) -> Entry {
@@ -75,7 +75,7 @@ fn a_genesis_names_no_network_no_parent_and_comes_first() {
     let op = Op::Genesis(genesis(&owner, &manager));
     let zero = NetworkId(Hash::ZERO);
     let begin = |network, prev, op: &Op, seq| {
-        Ledger::begin(&stamp(&manager, Draft::new(&owner, network, prev, op), seq, START)).map(|_| ())
+        Ledger::begin(&stamp(&manager, Draft::new(&owner, network, prev, op, BLIND), seq, START)).map(|_| ())
     };
     assert_eq!(begin(NetworkId(Hash([1; 32])), Hash::ZERO, &op, 0), Err(Reject::Network));
     assert_eq!(begin(zero, Hash([1; 32]), &op, 0), Err(Reject::Parent));
@@ -108,7 +108,7 @@ fn a_second_genesis_is_refused() {
 #[test]
 fn of_two_entries_on_one_parent_the_second_is_refused() {
     let mut w = World::founded();
-    let (a, b) = (note(&w), w.ledger.draft(&keys(1), &Op::Withdraw(Withdraw { name: name("x") })));
+    let (a, b) = (note(&w), w.ledger.draft(&keys(1), &Op::Withdraw(Withdraw { name: name("x") }), BLIND));
     let both = [stamped(&w, a), stamped(&w, b.clone())];
     assert_eq!(w.takes(&both[0]), Ok(()));
     // The manager that stamps both for number 1 is refused by the number,
@@ -134,7 +134,7 @@ fn an_entry_stamped_twice_counts_once() {
 fn an_entry_of_another_network_is_refused() {
     let mut w = World::founded();
     let op = Op::Withdraw(Withdraw { name: name("x") });
-    let draft = Draft::new(&keys(1), NetworkId(Hash([9; 32])), w.ledger.head(), &op);
+    let draft = Draft::new(&keys(1), NetworkId(Hash([9; 32])), w.ledger.head(), &op, BLIND);
     assert_eq!(w.offers(draft), Err(Reject::Network));
 }
 
@@ -142,7 +142,7 @@ fn an_entry_of_another_network_is_refused() {
 fn an_entry_on_an_unknown_parent_is_refused() {
     let mut w = World::founded();
     let op = Op::Withdraw(Withdraw { name: name("x") });
-    let draft = Draft::new(&keys(1), w.ledger.state().network(), Hash([9; 32]), &op);
+    let draft = Draft::new(&keys(1), w.ledger.state().network(), Hash([9; 32]), &op, BLIND);
     assert_eq!(w.offers(draft), Err(Reject::Parent));
 }
 
@@ -185,7 +185,7 @@ fn each_of_several_managers_may_stamp() {
     let mut ledger = Ledger::begin(&stamp(&managers[1], genesis_draft(&owner, genesis), 0, START)).unwrap();
     let op = Op::Unknown { code: 900, critical: false, payload: Vec::new() };
     for (seq, manager) in [(1, &managers[0]), (2, &managers[1])] {
-        let draft = ledger.draft(&owner, &op);
+        let draft = ledger.draft(&owner, &op, BLIND);
         assert_eq!(ledger.append(&stamp(manager, draft, seq, START)), Ok(()));
     }
 }
@@ -198,7 +198,7 @@ fn a_stamp_says_one_number_and_one_time_for_one_entry() {
     later.stamp.time += 1;
     assert_eq!(w.takes(&later), Err(Reject::Stamp));
     // The stamp of another entry.
-    let mut moved = stamped(&w, w.ledger.draft(&keys(1), &Op::Withdraw(Withdraw { name: name("x") })));
+    let mut moved = stamped(&w, w.ledger.draft(&keys(1), &Op::Withdraw(Withdraw { name: name("x") }), BLIND));
     moved.stamp = good.stamp;
     assert_eq!(w.takes(&moved), Err(Reject::Stamp));
     // With another number it is out of order before it is forged; as the next it is forged.
@@ -212,7 +212,7 @@ fn a_stamp_says_one_number_and_one_time_for_one_entry() {
 fn an_author_signs_for_itself_only() {
     let mut w = World::peopled();
     // Eve signs, alice's laptop is named.
-    let mut draft = w.ledger.draft(&keys(66), &Op::Withdraw(Withdraw { name: name("x") }));
+    let mut draft = w.ledger.draft(&keys(66), &Op::Withdraw(Withdraw { name: name("x") }), BLIND);
     draft.header.author = w.id("laptop");
     assert_eq!(w.offers(draft), Err(Reject::Author));
 }
@@ -221,7 +221,7 @@ fn an_author_signs_for_itself_only() {
 fn the_manager_cannot_author() {
     let mut w = World::founded();
     let op = Op::Unknown { code: 900, critical: false, payload: Vec::new() };
-    let draft = w.ledger.draft(&w.manager, &op);
+    let draft = w.ledger.draft(&w.manager, &op, BLIND);
     assert_eq!(w.offers(draft), Err(Violation::NotMember.into()));
 }
 
@@ -229,12 +229,13 @@ fn the_manager_cannot_author() {
 fn an_op_that_was_altered_or_withheld_is_refused() {
     let mut w = World::founded();
     let good = note(&w);
-    let mut altered = good.clone();
-    if let Some(byte) = altered.op.as_mut().and_then(|op| op.last_mut()) {
-        *byte ^= 1;
+    let change: [fn(&mut Body); 2] = [|body| *body.op.last_mut().unwrap() ^= 1, |body| body.blind.0[0] ^= 1];
+    for change in change {
+        let mut altered = good.clone();
+        change(altered.body.as_mut().unwrap());
+        assert_eq!(w.offers(altered), Err(Reject::Op));
     }
-    assert_eq!(w.offers(altered), Err(Reject::Op));
-    let withheld = Draft { op: None, ..good.clone() };
+    let withheld = Draft { body: None, ..good.clone() };
     assert_eq!(w.offers(withheld.clone()), Err(Reject::Op));
     // The hash of an entry does not depend on whether its op may be seen.
     assert_eq!(withheld.hash(), good.hash());
@@ -251,10 +252,12 @@ fn bytes_that_are_no_op_are_refused_though_they_are_signed() {
         // [900, false, h''] with the array's length in two bytes.
         (&[0x98, 0x03, 0x19, 0x03, 0x84, 0xf4, 0x40], "malformed"),
     ] {
-        let header = coconet::ledger::Header { op: Hash::of("coco/op", &[bytes]), ..draft.header.clone() };
+        let op = Hash::of("coco/op", &[&BLIND.0, bytes]);
+        let header = coconet::ledger::Header { op, ..draft.header.clone() };
         let signature = keys(1).sign("coco/entry-author", &coconet::cbor::encode(&header));
-        draft = Draft { header, signature, op: Some(bytes.to_vec()) };
-        assert!(draft.op_matches() && draft.verify_author().is_ok());
+        let body = Some(Body { op: bytes.to_vec(), blind: BLIND });
+        draft = Draft { header, signature, body };
+        assert!(draft.signed_body().is_some() && draft.verify_author().is_ok());
         assert_eq!(word(&w.offers(draft.clone())), reject);
     }
 }

@@ -261,20 +261,59 @@ fn a_person_takes_their_grants_with_them() {
     assert_eq!(w.access("eve-laptop", "door"), Access::Denied, "another eve");
 }
 
-// G -> ... -> P -> + -> S -> S
+// G -> ... -> P -> + -> S(admin) -> S(guest)
 
 #[test]
-fn a_guest_who_was_an_admin_meanwhile_has_their_grants() {
+fn a_guest_who_was_more_than_that_meanwhile_begins_without_grants() {
+    for (role, friend) in [(Role::Admin, "gina"), (Role::Owner, "hans")] {
+        let mut w = home();
+        w.brings("laptop", guest("fred"), "fred-pc");
+        w.grants("laptop", "eve", "door", &["play"]).unwrap();
+        w.grants("laptop", "fred", "door", &["play"]).unwrap();
+        w.makes("laptop", "eve", role).unwrap();
+        assert_eq!(w.access("eve-pc", "door"), Access::Until(None), "by her role");
+        let holders: Vec<_> = w.ledger.state().grants().keys().cloned().collect();
+        assert_eq!(holders, [name("fred")], "others keep theirs");
+        assert_eq!(word(&w.grants("laptop", "eve", "door", &["talk"])), "bad-value");
+        assert_eq!(word(&w.revokes("bob-pc", "eve", "door")), "no-such-grant");
+        w.brings("eve-pc", admin(friend), "friend-pc");
+        w.makes("laptop", "eve", Role::Guest).unwrap();
+        assert_eq!(w.access("eve-pc", "door"), Access::Denied);
+        // A new grant is a new one.
+        w.grants("laptop", "eve", "door", &["talk"]).unwrap();
+        let eves = &w.ledger.state().grants()[&name("eve")];
+        assert_eq!(eves[&name("door")].can, can(&["talk"]));
+    }
+}
+
+// G -> ... -> P -> + -> S(guest)
+
+#[test]
+fn a_guest_who_is_made_a_guest_keeps_their_grants() {
     let mut w = home();
     w.grants("laptop", "eve", "door", &["play"]).unwrap();
-    w.makes("laptop", "eve", Role::Admin).unwrap();
-    assert_eq!(word(&w.grants("laptop", "eve", "door", &["talk"])), "bad-value");
-    w.brings("eve-pc", admin("eves-friend"), "friend-pc");
-    w.makes("laptop", "eve", Role::Guest).unwrap();
+    w.makes("bob-pc", "eve", Role::Guest).unwrap();
     assert_eq!(w.access("eve-pc", "door"), Access::Until(None));
-    // It could be taken back while she was an admin, too.
+}
+
+// G -> ... -> P -> + -> S(admin) -> S(guest), as eve and fred read it
+
+#[test]
+fn each_guest_reads_that_the_grants_of_one_who_was_an_admin_are_gone() {
+    let mut w = home();
+    w.brings("laptop", guest("fred"), "fred-pc");
+    w.grants("laptop", "eve", "door", &["play"]).unwrap();
+    w.grants("laptop", "fred", "door", &["play"]).unwrap();
     w.makes("laptop", "eve", Role::Admin).unwrap();
-    assert_eq!(w.revokes("bob-pc", "eve", "door"), Ok(()));
+    w.vouches("laptop").unwrap();
     w.makes("laptop", "eve", Role::Guest).unwrap();
-    assert_eq!(w.access("eve-pc", "door"), Access::Denied);
+    let (eve, fred) = (w.id("eve-pc"), w.id("fred-pc"));
+    let (eves, freds) = (w.read_by("eve").unwrap(), w.read_by("fred").unwrap());
+    assert_eq!((eves.head(), freds.head()), (w.ledger.head(), w.ledger.head()));
+    assert_eq!(eves.state().access(eve, &name("door"), w.now), Access::Denied);
+    assert!(!eves.state().may_see(eve, &name("door")));
+    assert_eq!(freds.state().access(fred, &name("door"), w.now), Access::Until(None));
+    // A grant anew is read on top of that.
+    w.grants("bob-pc", "eve", "door", &["play"]).unwrap();
+    assert_eq!(w.read_by("eve").unwrap().state().access(eve, &name("door"), w.now), Access::Until(None));
 }

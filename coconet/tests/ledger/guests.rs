@@ -1,10 +1,13 @@
 //! What a guest sees: the same chain, with the bodies left out that are not its business.
 
-use coconet::ledger::{Access, Entry, Ledger, NodeKind, Op, Purpose, Reject, view};
+use coconet::id::{Hash, NetworkId};
+use coconet::ledger::{
+    Access, BLIND_LEN, Blind, Draft, Entry, Ledger, NodeKind, Op, Purpose, Reject, Withdraw, view,
+};
 use coconet::name::Name;
 use coconet::role::Role;
 
-use crate::world::{World, device, guest, keys, name, own_app, read, word};
+use crate::world::{BLIND, World, device, guest, keys, name, own_app, read, word};
 
 /// `G -> ...`: alice and her cameras, the admin bob, the guests eve and fred; eve may play the door, fred
 /// the yard, and nobody the attic.
@@ -30,8 +33,8 @@ fn nodes(ledger: &Ledger) -> Vec<&str> {
 
 /// Whether a word occurs in what the guest gets to read.
 fn reads_of(w: &World, user: &str, word: &str) -> bool {
-    let bodies = w.seen_by(user).into_iter().filter_map(|entry| entry.draft.op);
-    bodies.into_iter().any(|op| op.windows(word.len()).any(|window| window == word.as_bytes()))
+    let bodies = w.seen_by(user).into_iter().filter_map(|entry| entry.draft.body);
+    bodies.into_iter().any(|body| body.op.windows(word.len()).any(|window| window == word.as_bytes()))
 }
 
 #[test]
@@ -78,7 +81,7 @@ fn a_guests_copy_ends_at_the_head_of_all_and_says_what_is_missing() {
             (w.ledger.seq(), w.ledger.head(), w.ledger.time())
         );
         let left_out: Vec<u64> =
-            w.seen_by(user).iter().filter(|e| e.draft.op.is_none()).map(|e| e.stamp.seq).collect();
+            w.seen_by(user).iter().filter(|e| e.draft.body.is_none()).map(|e| e.stamp.seq).collect();
         assert_eq!(read.withheld(), left_out);
         assert_eq!(read.view(), view::digest(left_out));
         assert_ne!(read.view(), w.ledger.view());
@@ -91,7 +94,7 @@ fn a_guests_copy_ends_at_the_head_of_all_and_says_what_is_missing() {
 fn a_member_who_should_see_all_takes_no_copy_with_gaps() {
     let w = house();
     let seen = w.seen_by("eve");
-    let first = seen.iter().find(|entry| entry.draft.op.is_none()).unwrap();
+    let first = seen.iter().find(|entry| entry.draft.body.is_none()).unwrap();
     let taken = seen.iter().try_fold(None, |ledger, entry| Ledger::follow(ledger, entry).map(Some));
     assert_eq!(taken.map(drop), Err(Reject::Op));
     assert!(first.draft.verify_author().is_ok());
@@ -105,8 +108,8 @@ fn a_manager_that_leaves_out_what_a_guest_must_see_is_found_out() {
     let (seen, honest) = (w.seen_by("eve"), w.read_by("eve").unwrap());
     for (number, entry) in seen.iter().enumerate() {
         let mut other = seen.clone();
-        other[number].draft.op = None;
-        if entry.draft.op.is_none() {
+        other[number].draft.body = None;
+        if entry.draft.body.is_none() {
             continue;
         }
         // Either what follows makes no sense, or the view is not the one that the members tell.
@@ -118,7 +121,7 @@ fn a_manager_that_leaves_out_what_a_guest_must_see_is_found_out() {
     w.revokes("laptop", "eve", "door").unwrap();
     let mut seen = w.seen_by("eve");
     let (told, last) = (w.read_by("eve").unwrap().view(), seen.len() - 1);
-    seen[last].draft.op = None;
+    seen[last].draft.body = None;
     let deceived = read(&seen).unwrap();
     let eve = w.id("eve-pc");
     assert_eq!(deceived.state().access(eve, &name("door"), w.now), Access::Until(None));
@@ -130,7 +133,8 @@ fn a_manager_that_leaves_out_what_a_guest_must_see_is_found_out() {
 fn a_manager_that_shows_a_guest_too_much_is_found_out() {
     let w = house();
     let (seen, honest) = (w.seen_by("eve"), w.read_by("eve").unwrap());
-    for (number, whole) in w.entries.iter().enumerate().filter(|(number, _)| seen[*number].draft.op.is_none())
+    for (number, whole) in
+        w.entries.iter().enumerate().filter(|(number, _)| seen[*number].draft.body.is_none())
     {
         let mut other = seen.clone();
         other[number].clone_from(whole);
@@ -142,7 +146,7 @@ fn a_manager_that_shows_a_guest_too_much_is_found_out() {
 fn dropping_swapping_and_forging_are_rejected_where_the_body_is_left_out_too() {
     let w = house();
     let seen = w.seen_by("eve");
-    let hidden: Vec<usize> = (1..seen.len() - 1).filter(|at| seen[*at].draft.op.is_none()).collect();
+    let hidden: Vec<usize> = (1..seen.len() - 1).filter(|at| seen[*at].draft.body.is_none()).collect();
     assert!(hidden.len() >= 4);
     for at in hidden {
         let with = |change: &dyn Fn(&mut Vec<Entry>)| {
@@ -171,13 +175,49 @@ fn dropping_swapping_and_forging_are_rejected_where_the_body_is_left_out_too() {
         let replaced = with(&|other| {
             let op = Op::Unknown { code: 900, critical: false, payload: vec![] };
             let (network, prev) = (w.ledger.state().network(), other[at].draft.header.prev);
-            let mut draft = coconet::ledger::Draft::new(&keys(66), network, prev, &op);
-            draft.op = None;
+            let mut draft = coconet::ledger::Draft::new(&keys(66), network, prev, &op, BLIND);
+            draft.body = None;
             other[at].draft = draft;
             other[at] = restamped(&other[at]);
         });
         assert_eq!(replaced, Err(Reject::Parent));
     }
+}
+
+// What a guest may guess.
+
+#[test]
+fn the_same_op_has_another_hash_in_each_draft() {
+    let w = World::founded();
+    let op = Op::Withdraw(Withdraw { name: name("attic") });
+    let [one, two] = [Blind([1; BLIND_LEN]), Blind([2; BLIND_LEN])].map(|b| w.ledger.draft(&keys(1), &op, b));
+    assert_ne!(one.header.op, two.header.op);
+    assert_eq!(one.op(), two.op());
+    let genesis = Op::Genesis(crate::world::genesis(&keys(1), &w.manager));
+    let founding = |blind| Draft::new(&keys(1), NetworkId(Hash::ZERO), Hash::ZERO, &genesis, blind);
+    assert_ne!(founding(Blind([1; BLIND_LEN])).hash(), founding(Blind([2; BLIND_LEN])).hash());
+}
+
+#[test]
+fn a_guest_who_guesses_what_was_left_out_cannot_tell_that_it_is_right() {
+    let mut w = house();
+    w.withdraws("cam", "attic").unwrap();
+    let (whole, left_out) = (w.entries.last().unwrap().clone(), w.seen_by("eve").pop().unwrap());
+    let body = whole.draft.body.unwrap();
+    // The guess is right, and eve knows all that is in what she reads.
+    let guess = Op::Withdraw(Withdraw { name: name("attic") });
+    assert_eq!(guess.to_bytes(), body.op);
+    assert_eq!(left_out.draft.body, None);
+    let named = left_out.draft.header.op;
+    let bytes: Vec<u8> = w.seen_by("eve").iter().flat_map(Entry::to_bytes).collect();
+    assert!(!bytes.windows(BLIND_LEN).any(|window| window == body.blind.0), "the blind is not hers to read");
+    assert_ne!(Hash::of("coco/op", &[&guess.to_bytes()]), named);
+    let seen = w.seen_by("eve").into_iter().filter_map(|entry| Some(entry.draft.body?.blind));
+    for blind in seen.chain([Blind([0; BLIND_LEN])]) {
+        assert_ne!(w.ledger.draft(&keys(1), &guess, blind).header.op, named);
+    }
+    // Whoever reads the blind as well can tell.
+    assert_eq!(w.ledger.draft(&keys(1), &guess, body.blind).header.op, named);
 }
 
 // What changes for a guest.
@@ -273,7 +313,7 @@ fn a_guest_reads_of_managers_and_of_no_checkpoint() {
     let eves = w.read_by("eve").unwrap();
     assert_eq!(eves.state().managers(), w.ledger.state().managers());
     assert_eq!(eves.state().name(), &name("house"));
-    assert_eq!(w.seen_by("eve").last().unwrap().draft.op, None);
+    assert_eq!(w.seen_by("eve").last().unwrap().draft.body, None);
     assert_ne!(eves.state().digest(), w.ledger.state().digest(), "its own state is another one");
 }
 

@@ -6,7 +6,9 @@ use coconet::key::InviteSecret;
 use coconet::ledger::{Draft, Join, LEDGER_INVITES_MAX, NodeKind, Op, Standing, Violation};
 use coconet::role::Role;
 
-use crate::world::{DAY, World, admin, device, guest, keys, manager_addr, mute_device, name, own_app, word};
+use crate::world::{
+    BLIND, DAY, World, admin, device, guest, keys, manager_addr, mute_device, name, own_app, word,
+};
 
 /// A copy of what `invite` lets in by.
 fn copy(invite: &Invitation) -> InviteSecret {
@@ -84,16 +86,19 @@ fn a_proof_of_one_join_is_worth_nothing_for_another() {
     let mut w = World::founded();
     let invite = w.invites("laptop", device()).unwrap();
     let draft = w.asks("cam", "cam", &invite);
-    let Ok(Op::Join(seen)) = Op::from_bytes(draft.op.as_deref().unwrap()) else { panic!("a join") };
+    let Some(Op::Join(seen)) = draft.op() else { panic!("a join") };
 
     // Mallory reads it on its way and takes the proof for her own keys,
     let own_keys = Join { record: keys(66).record(), ..seen.clone() };
-    assert_eq!(w.offers(w.ledger.draft(&keys(66), &Op::Join(own_keys))), Err(Violation::Proof.into()));
+    assert_eq!(w.offers(w.ledger.draft(&keys(66), &Op::Join(own_keys), BLIND)), Err(Violation::Proof.into()));
     // for another name,
     let renamed = Join { name: name("cam9"), ..seen.clone() };
     assert_eq!(w.says("cam", &Op::Join(renamed)), Err(Violation::Proof.into()));
     // or sends it under her own authorship.
-    assert_eq!(w.offers(w.ledger.draft(&keys(66), &Op::Join(seen.clone()))), Err(Violation::Proof.into()));
+    assert_eq!(
+        w.offers(w.ledger.draft(&keys(66), &Op::Join(seen.clone()), BLIND)),
+        Err(Violation::Proof.into())
+    );
     // Nor does the camera join with a session key it has not signed.
     let mut foreign = seen;
     foreign.record.talk = keys(66).static_key();
@@ -111,7 +116,7 @@ fn a_proof_for_one_network_is_worth_nothing_in_another() {
         expires: invite.expires,
     };
     let draft = w.asks("cam", "cam", &elsewhere);
-    let op = Op::from_bytes(draft.op.as_deref().unwrap()).unwrap();
+    let op = draft.op().unwrap();
     assert_eq!(w.says("cam", &op), Err(Violation::Proof.into()));
 }
 
@@ -269,7 +274,7 @@ fn a_fresh_node_cannot_take_over_the_session_key_of_another() {
         let mut seed = [sign; 64];
         seed[32..].fill(talk);
         let keys = coconet::key::NodeKeys::from_seed(&seed);
-        let draft = invite.join(&keys, w.ledger.head(), &name("twin"));
+        let draft = invite.join(&keys, w.ledger.head(), &name("twin"), BLIND);
         w.offers(draft)
     };
     // Seed 2 is the camera's.

@@ -6,7 +6,7 @@ use coconet::ledger::{
 };
 use coconet::role::Role;
 
-use crate::world::{DAY, World, device, guest, keys, manager_addr, own_app, word};
+use crate::world::{BLIND, DAY, World, device, guest, keys, manager_addr, own_app, word};
 
 // G -> ... -> M
 
@@ -16,7 +16,7 @@ fn after_a_change_of_managers_the_old_ones_stamp_is_worth_nothing() {
     // The change itself is stamped by the old manager.
     assert_eq!(w.appoints("laptop", &[&keys(201)]), Ok(()));
     assert_eq!(w.ledger.state().managers(), [manager_addr(&keys(201))]);
-    let draft = w.ledger.draft(&keys(1), &Op::Unknown { code: 900, critical: false, payload: vec![] });
+    let draft = w.ledger.draft(&keys(1), &Op::Unknown { code: 900, critical: false, payload: vec![] }, BLIND);
     let (next, now) = (w.ledger.seq() + 1, w.now);
     assert_eq!(w.takes(&stamp(&keys(200), draft.clone(), next, now)), Err(Reject::Stamp));
     assert_eq!(w.takes(&stamp(&keys(201), draft, next, now)), Ok(()));
@@ -35,7 +35,7 @@ fn several_managers_may_stamp_and_a_third_may_not() {
     assert_eq!(w.publishes("cam", "door"), Ok(()));
     w.manager = keys(200);
     assert_eq!(w.publishes("cam", "yard"), Ok(()));
-    let draft = w.ledger.draft(&keys(1), &Op::Unknown { code: 900, critical: false, payload: vec![] });
+    let draft = w.ledger.draft(&keys(1), &Op::Unknown { code: 900, critical: false, payload: vec![] }, BLIND);
     let entry = stamp(&keys(202), draft, w.ledger.seq() + 1, w.now);
     assert_eq!(w.takes(&entry), Err(Reject::Stamp));
 }
@@ -59,7 +59,7 @@ fn only_an_owner_says_who_stamps_and_not_the_manager_either() {
         assert_eq!(word(&refused), if who == "nobody" { "not-a-member" } else { "not-allowed" }, "{who}");
     }
     let managers = vec![manager_addr(&keys(201))];
-    let draft = w.ledger.draft(&w.manager, &Op::SetManagers(SetManagers { managers }));
+    let draft = w.ledger.draft(&w.manager, &Op::SetManagers(SetManagers { managers }), BLIND);
     assert_eq!(w.offers(draft), Err(Violation::NotMember.into()));
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use coconet::ledger::{Access, Entry, Ledger, Reject, load, view};
+use coconet::ledger::{Access, Body, Entry, Ledger, Reject, load, view};
 use coconet::name::Name;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -25,7 +25,7 @@ fn redacted(entries: &[Entry], guest: &Name) -> (Vec<Entry>, Vec<u64>) {
         let mut entry = entry.clone();
         if !seen {
             withheld.push(entry.stamp.seq);
-            entry.draft.op = None;
+            entry.draft.body = None;
         }
         entry
     });
@@ -78,7 +78,8 @@ fn holds(town: &Town, viewer: usize, called: &str) {
     assert_eq!(lines, expected_by(&town.model, viewer), "{called}");
     assert!(invites.0.is_subset(&told(town.ledger.state())), "an invite it sees, it sees wholly");
 
-    let bytes: Vec<u8> = entries.iter().filter_map(|entry| entry.draft.op.clone()).flatten().collect();
+    let bytes: Vec<u8> =
+        entries.iter().filter_map(|entry| entry.draft.body.clone()).flat_map(|body| body.op).collect();
     for secret in secrets(&town.model, viewer) {
         let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
         assert!(!found, "{called} reads of {secret}");
@@ -102,7 +103,7 @@ fn tampered(town: &Town, called: &str, at: Index) {
     // One more body, or one less: refused, or another view than the one the members tell.
     let mut other = entries.clone();
     let whole = &town.entries[at];
-    other[at].draft.op = if entries[at].draft.op.is_some() { None } else { whole.draft.op.clone() };
+    other[at].draft.body = if entries[at].draft.body.is_some() { None } else { whole.draft.body.clone() };
     match read(&other) {
         Ok(ledger) => assert!(ledger.head() == honest.head() && ledger.view() != honest.view(), "entry {at}"),
         Err(reject) => drop(reject),
@@ -120,10 +121,15 @@ fn tampered(town: &Town, called: &str, at: Index) {
         assert!(read(&swapped).is_err(), "entries {at} and the next");
     }
     // A body that is not the one that was signed.
-    if let Some(byte) = entries[at].draft.op.as_ref().and_then(|op| op.last()) {
+    if let Some(body) = &entries[at].draft.body {
         let mut forged = entries.clone();
-        forged[at].draft.op.as_mut().unwrap().pop();
-        forged[at].draft.op.as_mut().unwrap().push(byte ^ 1);
+        let mut op = body.op.clone();
+        *op.last_mut().unwrap() ^= 1;
+        forged[at].draft.body = Some(Body { op, ..body.clone() });
+        assert_eq!(read(&forged), Err(Reject::Op), "entry {at}");
+        let mut blind = body.blind;
+        blind.0[0] ^= 1;
+        forged[at].draft.body = Some(Body { blind, ..body.clone() });
         assert_eq!(read(&forged), Err(Reject::Op), "entry {at}");
     }
 }

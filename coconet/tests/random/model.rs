@@ -316,6 +316,10 @@ impl Model {
                 let person = self.person(user).and_then(|number| self.people.get_mut(&number)).unwrap();
                 person.role = *role;
                 person.public |= *role != Role::Guest;
+                if *role != Role::Guest {
+                    let number = self.person(user).unwrap();
+                    self.resources.values_mut().for_each(|known| drop(known.grants.remove(&number)));
+                }
             }
             Step::RemoveUser { user, .. } => {
                 let number = self.person(user).unwrap();

@@ -7,15 +7,15 @@ use coconet::id::{InviteKey, NodeId};
 use coconet::invite::Invitation;
 use coconet::key::{InviteSecret, NodeKeys};
 use coconet::ledger::{
-    Access, Checkpoint, Draft, Entry, Grant, Invite, Ledger, Op, Publish, Purpose, RemoveNode, RemoveUser,
-    Rename, Renamed, RevokeGrant, RevokeInvite, SetManagers, SetRole, State, Withdraw, stamp,
+    Access, Blind, Checkpoint, Draft, Entry, Grant, Invite, Ledger, Op, Publish, Purpose, RemoveNode,
+    RemoveUser, Rename, Renamed, RevokeGrant, RevokeInvite, SetManagers, SetRole, State, Withdraw, stamp,
 };
 use coconet::resource::Attributes;
 use coconet::role;
 
 use crate::model::{Key, Kind, Model};
 use crate::steps::{As, CAST, HOUR, RESOURCES, Role, Step};
-use crate::world::{self, START, can, genesis, genesis_draft, manager_addr, name};
+use crate::world::{self, BLIND, START, can, genesis, genesis_draft, manager_addr, name};
 
 /// Everybody's keys.
 static KEYS: LazyLock<BTreeMap<Key, NodeKeys>> =
@@ -139,10 +139,22 @@ impl Town {
     fn draft(&self, step: &Step) -> Option<Draft> {
         if let Step::Join { who, called, .. } = step {
             let (number, _) = step.invite(&self.model.invites)?;
-            return Some(self.invitation(number).join(&KEYS[who], self.ledger.head(), &name(called)));
+            return Some(self.invitation(number).join(
+                &KEYS[who],
+                self.ledger.head(),
+                &name(called),
+                self.blind(),
+            ));
         }
         let (by, op) = self.op(step)?;
-        Some(self.ledger.draft(&KEYS[by], &op))
+        Some(self.ledger.draft(&KEYS[by], &op, self.blind()))
+    }
+
+    /// Another blind for each entry.
+    fn blind(&self) -> Blind {
+        let mut blind = BLIND;
+        blind.0[..8].copy_from_slice(&self.ledger.seq().to_be_bytes());
+        blind
     }
 
     fn op(&self, step: &Step) -> Option<(Key, Op)> {

@@ -1,14 +1,15 @@
 //! Any value of each kind, well-formed and otherwise meaningless.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU16;
 
 use coconet::grant::{Capabilities, Schedule};
 use coconet::id::{Hash, InviteKey, NetworkId, NodeId, StampKey, StaticKey};
 use coconet::key::{NodeRecord, Signature};
 use coconet::ledger::{
-    Checkpoint, Draft, Entry, Genesis, Grant, Header, Invite, Join, NetworkKind, Op, Publish, Purpose,
-    RemoveNode, RemoveUser, Rename, Renamed, RevokeGrant, RevokeInvite, SetManagers, SetRole, Stamp,
-    Withdraw,
+    BLIND_LEN, Blind, Body, Checkpoint, Draft, Entry, Genesis, Grant, Header, Invite, Join, NetworkKind, Op,
+    Publish, Purpose, RemoveNode, RemoveUser, Rename, Renamed, RevokeGrant, RevokeInvite, SetManagers,
+    SetRole, Stamp, Withdraw,
 };
 use coconet::manager_addr::ManagerAddr;
 use coconet::name::Name;
@@ -58,11 +59,13 @@ pub(crate) fn address() -> impl Strategy<Value = ManagerAddr> {
         any::<[u8; 4]>().prop_map(|ip| Ipv4Addr::from(ip).to_string()),
         any::<[u8; 16]>().prop_map(|ip| Ipv6Addr::from(ip).to_string()),
     ];
-    (bytes32(), bytes32(), host, 1..=u16::MAX).prop_map(|(stamp, talk, host, port)| ManagerAddr {
+    let tls = proptest::option::of(any::<NonZeroU16>());
+    (bytes32(), bytes32(), host, 1..=u16::MAX, tls).prop_map(|(stamp, talk, host, port, tls)| ManagerAddr {
         stamp: StampKey(stamp),
         talk: StaticKey(talk),
         host: host.parse().unwrap(),
         port,
+        tls,
     })
 }
 
@@ -168,8 +171,13 @@ pub(crate) fn draft() -> impl Strategy<Value = Draft> {
     let header = (network(), bytes32(), bytes32(), bytes32()).prop_map(|(network, prev, op, author)| {
         Header { network, prev: Hash(prev), op: Hash(op), author: NodeId(author) }
     });
-    let op = proptest::option::of(op().prop_map(|op| op.to_bytes()));
-    (header, signature(), op).prop_map(|(header, signature, op)| Draft { header, signature, op })
+    let body = (op(), any::<[u8; BLIND_LEN]>())
+        .prop_map(|(op, blind)| Body { op: op.to_bytes(), blind: Blind(blind) });
+    (header, signature(), proptest::option::of(body)).prop_map(|(header, signature, body)| Draft {
+        header,
+        signature,
+        body,
+    })
 }
 
 pub(crate) fn entry() -> impl Strategy<Value = Entry> {
@@ -216,8 +224,14 @@ pub(crate) fn asked() -> impl Strategy<Value = manager::Request> {
         (network(), any::<u64>()).prop_map(|(network, from)| Request::Fetch { network, from }),
         (network(), vec(socket(), 0..20))
             .prop_map(|(network, candidates)| Request::Register { network, candidates }),
-        (network(), bytes32()).prop_map(|(network, node)| Request::Locate { network, node: NodeId(node) }),
+        (network(), bytes32(), any::<bool>()).prop_map(|(network, node, relay)| Request::Dial {
+            network,
+            node: NodeId(node),
+            relay
+        }),
         network().prop_map(|network| Request::Presence { network }),
+        (network(), proptest::option::of(any::<u32>()))
+            .prop_map(|(network, month)| Request::Usage { network, month }),
     ]
 }
 
@@ -231,10 +245,40 @@ pub(crate) fn answered() -> impl Strategy<Value = manager::Response> {
         head().prop_map(|(seq, head)| Response::Conflict { seq, head }),
         entry().prop_map(|entry| Response::Entry(entry.to_bytes())),
         (socket(), head()).prop_map(|(observed, (seq, head))| Response::Registered { observed, seq, head }),
-        (any::<bool>(), vec(socket(), 0..9), any::<u64>()).prop_map(|(online, candidates, last_seen)| {
-            Response::Located { online, candidates, last_seen }
-        }),
+        dialled(),
+        (bytes32(), vec(socket(), 0..9), proptest::option::of(any::<u64>())).prop_map(
+            |(node, candidates, channel)| Response::Ring { node: NodeId(node), candidates, channel }
+        ),
+        usage(),
+        any::<(u64, u64)>().prop_map(|(used, limit)| Response::Quota { used, limit }),
         vec((bytes32().prop_map(NodeId), any::<u64>()), 0..9).prop_map(Response::Online),
         (".{0,20}", ".{0,40}").prop_map(|(code, message)| Response::Failed { code, message }),
     ]
+}
+
+fn dialled() -> impl Strategy<Value = manager::Response> {
+    let found = (any::<bool>(), vec(socket(), 0..9), any::<u64>());
+    let relayed = (proptest::option::of(any::<u64>()), proptest::option::of(".{0,20}"));
+    (found, relayed).prop_map(|((online, candidates, last_seen), (channel, refused))| {
+        manager::Response::Dialled { online, candidates, last_seen, channel, refused }
+    })
+}
+
+fn usage() -> impl Strategy<Value = manager::Response> {
+    let plan = (proptest::option::of(".{0,20}"), proptest::option::of(any::<u64>()));
+    let days = vec(any::<(u8, u64)>().prop_map(|(day, bytes)| manager::DayUsage { day, bytes }), 0..5);
+    let node = (bytes32(), any::<u64>(), any::<u64>())
+        .prop_map(|(node, sent, received)| manager::NodeUsage { node: NodeId(node), sent, received });
+    (any::<(u32, u64, bool, bool)>(), plan, days, vec(node, 0..5)).prop_map(
+        |((month, used, whole, more), (plan, limit), days, nodes)| manager::Response::Usage {
+            month,
+            plan,
+            limit,
+            used,
+            whole,
+            days,
+            nodes,
+            more,
+        },
+    )
 }

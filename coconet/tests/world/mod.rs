@@ -17,9 +17,9 @@ use coconet::id::{Hash, NetworkId, NodeId};
 use coconet::invite::Invitation;
 use coconet::key::{InviteSecret, NodeKeys, SEED_LEN};
 use coconet::ledger::{
-    Access, Checkpoint, Draft, Entry, Genesis, Grant, Invite, Ledger, NetworkKind, Op, Publish, Purpose,
-    Reject, RemoveNode, RemoveUser, Rename, Renamed, RevokeGrant, RevokeInvite, SetManagers, SetRole,
-    Withdraw, stamp, view,
+    Access, BLIND_LEN, Blind, Checkpoint, Draft, Entry, Genesis, Grant, Invite, Ledger, NetworkKind, Op,
+    Publish, Purpose, Reject, RemoveNode, RemoveUser, Rename, Renamed, RevokeGrant, RevokeInvite,
+    SetManagers, SetRole, Withdraw, stamp, view,
 };
 use coconet::manager_addr::ManagerAddr;
 use coconet::name::Name;
@@ -28,6 +28,9 @@ use coconet::role::Role;
 
 /// When the network was founded.
 pub(crate) const START: u64 = 1_800_000_000_000;
+
+/// The blind of a draft that is made outside of a [`World`].
+pub(crate) const BLIND: Blind = Blind([0xb1; BLIND_LEN]);
 
 /// A day, in the ledger's milliseconds.
 pub(crate) const DAY: u64 = 24 * 3600 * 1000;
@@ -45,6 +48,7 @@ pub(crate) struct World {
     keys: BTreeMap<&'static str, NodeKeys>,
     seeds: u8,
     invites: u16,
+    blinds: u64,
 }
 
 /// A device that may publish.
@@ -94,6 +98,7 @@ pub(crate) fn manager_addr(keys: &NodeKeys) -> ManagerAddr {
         talk: keys.static_key(),
         host: "192.0.2.1".parse().unwrap(),
         port: 4433,
+        tls: None,
     }
 }
 
@@ -112,7 +117,7 @@ pub(crate) fn genesis(owner: &NodeKeys, manager: &NodeKeys) -> Genesis {
 
 /// The draft of a genesis: it has no network and no parent yet.
 pub(crate) fn genesis_draft(owner: &NodeKeys, genesis: Genesis) -> Draft {
-    Draft::new(owner, NetworkId(Hash::ZERO), Hash::ZERO, &Op::Genesis(genesis))
+    Draft::new(owner, NetworkId(Hash::ZERO), Hash::ZERO, &Op::Genesis(genesis), BLIND)
 }
 
 /// `ok`, or the word that stands for the refusal on the wire.
@@ -143,7 +148,7 @@ impl World {
         let entry = stamp(&manager, genesis_draft(&laptop, genesis(&laptop, &manager)), 0, START);
         let ledger = Ledger::begin(&entry).unwrap();
         let keys = BTreeMap::from([("laptop", laptop)]);
-        Self { manager, ledger, entries: vec![entry], now: START, keys, seeds: 1, invites: 0 }
+        Self { manager, ledger, entries: vec![entry], now: START, keys, seeds: 1, invites: 0, blinds: 0 }
     }
 
     /// A network with one of each: alice's `laptop` (owner) and camera `cam`, `bob-pc` of the admin
@@ -167,6 +172,14 @@ impl World {
         })
     }
 
+    /// Another blind for each draft.
+    fn blind(&mut self) -> Blind {
+        self.blinds += 1;
+        let mut blind = BLIND;
+        blind.0[..8].copy_from_slice(&self.blinds.to_be_bytes());
+        blind
+    }
+
     /// The id of the node called so.
     pub(crate) fn id(&mut self, node: &'static str) -> NodeId {
         self.keys(node).id()
@@ -180,7 +193,8 @@ impl World {
     /// `node` writes `op` into the ledger.
     pub(crate) fn says(&mut self, node: &'static str, op: &Op) -> Result<(), Reject> {
         let (network, head) = (self.ledger.state().network(), self.ledger.head());
-        let draft = Draft::new(self.keys(node), network, head, op);
+        let blind = self.blind();
+        let draft = Draft::new(self.keys(node), network, head, op, blind);
         self.offers(draft)
     }
 
@@ -249,8 +263,8 @@ impl World {
 
     /// The draft by which `node` would join as `called`.
     pub(crate) fn asks(&mut self, node: &'static str, called: &str, invite: &Invitation) -> Draft {
-        let head = self.ledger.head();
-        invite.join(self.keys(node), head, &name(called))
+        let (head, blind) = (self.ledger.head(), self.blind());
+        invite.join(self.keys(node), head, &name(called), blind)
     }
 
     /// `I -> J`: `inviter` invites and `node` joins.
@@ -369,7 +383,7 @@ impl World {
     pub(crate) fn seen_by(&self, user: &str) -> Vec<Entry> {
         let mut entries = self.entries.clone();
         for (entry, seen) in entries.iter_mut().zip(view::views(&self.entries, &name(user))) {
-            entry.draft.op = entry.draft.op.take().filter(|_| seen);
+            entry.draft.body = entry.draft.body.take().filter(|_| seen);
         }
         entries
     }

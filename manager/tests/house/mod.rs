@@ -20,7 +20,9 @@ use coco_tunnel::session::Session;
 use coconet::id::{Hash, NetworkId, NodeId, StaticKey};
 use coconet::invite::Invitation;
 use coconet::key::{InviteSecret, NodeKeys, SEED_LEN};
-use coconet::ledger::{Draft, Entry, Genesis, Invite, Ledger, NetworkKind, Op, Publish, Purpose, RemoveNode};
+use coconet::ledger::{
+    BLIND_LEN, Blind, Draft, Entry, Genesis, Invite, Ledger, NetworkKind, Op, Publish, Purpose, RemoveNode,
+};
 use coconet::manager_addr::ManagerAddr;
 use coconet::name::Name;
 use coconet::resource::{Attributes, Kind};
@@ -33,6 +35,9 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// The seed of the manager's keys.
 pub(crate) const MANAGER: u8 = 200;
+
+/// What these drafts are blinded with.
+pub(crate) const BLIND: Blind = Blind([0xb1; BLIND_LEN]);
 
 /// A running manager.
 pub(crate) struct House {
@@ -65,7 +70,7 @@ pub(crate) fn loopback() -> SocketAddr {
 /// The manager's address as it stands in a ledger; the port does not matter there.
 pub(crate) fn manager_addr(keys: &NodeKeys) -> ManagerAddr {
     let (stamp, talk) = (keys.stamp_key(), keys.static_key());
-    ManagerAddr { stamp, talk, host: "127.0.0.1".parse().unwrap(), port: 4433 }
+    ManagerAddr { stamp, talk, host: "127.0.0.1".parse().unwrap(), port: 4433, tls: None }
 }
 
 /// Within [`DEADLINE`], or the test has failed.
@@ -186,7 +191,7 @@ impl Node {
             managers,
             salt: [7; 16],
         };
-        Draft::new(&self.keys, NetworkId(Hash::ZERO), Hash::ZERO, &Op::Genesis(genesis))
+        Draft::new(&self.keys, NetworkId(Hash::ZERO), Hash::ZERO, &Op::Genesis(genesis), BLIND)
     }
 
     pub(crate) async fn founds(&mut self, network: &str) -> NetworkId {
@@ -200,7 +205,7 @@ impl Node {
 
     /// Draft `op` on the head this node knows, and send it.
     pub(crate) async fn submits(&self, op: &Op) -> Response {
-        self.asks(&Request::Append(self.ledger().draft(&self.keys, op))).await
+        self.asks(&Request::Append(self.ledger().draft(&self.keys, op, BLIND))).await
     }
 
     /// Have `op` stamped, and take the entry.
@@ -245,7 +250,7 @@ impl Node {
                 Response::Failed { code, .. } => return Err(code),
                 other => panic!("no head: {other:?}"),
             };
-            match self.asks(&Request::Append(invite.join(&self.keys, head, name))).await {
+            match self.asks(&Request::Append(invite.join(&self.keys, head, name, BLIND))).await {
                 Response::Stamped(entry) => return Ok(*entry),
                 Response::Conflict { .. } => {}
                 Response::Failed { code, .. } => return Err(code),
@@ -287,8 +292,10 @@ impl Node {
     }
 
     pub(crate) async fn locates(&self, node: NodeId) -> (bool, Vec<SocketAddr>, u64) {
-        match self.asks(&Request::Locate { network: self.network(), node }).await {
-            Response::Located { online, candidates, last_seen } => (online, candidates, last_seen),
+        match self.asks(&Request::Dial { network: self.network(), node, relay: false }).await {
+            Response::Dialled { online, candidates, last_seen, channel: None, refused: None } => {
+                (online, candidates, last_seen)
+            }
             other => panic!("not located: {other:?}"),
         }
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use coconet::control::{Audit, Log, LogLine, Proof, VERSION};
 use coconet::id::{NodeId, StampKey};
-use coconet::ledger::{ENTRY_MAX, Entry, Op};
+use coconet::ledger::{ENTRY_MAX, Entry};
 use coconet::name::Name;
 use data_encoding::HEXLOWER_PERMISSIVE;
 use serde::Serialize;
@@ -111,7 +111,7 @@ fn entry(hexadecimal: &str) -> Option<Entry> {
 
 fn told(entry: Option<&Entry>) -> String {
     let Some(entry) = entry else { return "(not an entry)".to_owned() };
-    let op = entry.draft.op.as_deref().and_then(|bytes| Op::from_bytes(bytes).ok());
+    let op = entry.draft.op();
     let what = op.map_or_else(|| "(not shown to this node)".to_owned(), |op| op.to_string());
     let (time, author) = (units::date(entry.stamp.time), entry.draft.header.author);
     format!("{time}, {author}: {what}, {}", entry.hash())

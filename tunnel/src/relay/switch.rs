@@ -1,0 +1,316 @@
+//! The relay's core: from whom, to whom, and not a byte more.
+//!
+//! [`Switch::forward`] is called with each received batch. It first does what the owner has told (and, now and
+//! then, ends idle channels), then walks the batch run by run. A run of data frames is looked up once; it goes on
+//! only if it comes from the address that end is bound to and if the budget is not spent. Its frames get the other end's id
+//! and leave for the other end's address in one send. What is left in the batch is QUIC.
+//!
+//! An attacker may send anything from anywhere. Ids are 64 random bits, so he does not guess one; would he
+//! know one, he would have to send from its node's address as well. He chooses what is looked up, and could
+//! time how long that takes; the table's hash is keyed with a secret (the standard library's), which costs
+//! nothing beside the system call that brought the packet. Packets that find no channel are counted, and answered by a `gone`
+//! that is shorter than they are, [`ANSWERS_PER_SECOND`] times in all.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use super::control::{
+    Budget, COMMANDS, Command, Counters, MAX_CHANNELS, STRANGERS, Seat, Shared, Stranger, SwitchControl,
+    canonical,
+};
+use super::frame::{self, Frame, HEADER, Kind};
+
+/// A channel that carries nothing for so long ends. Longer than any pause a relayed path has, its keep-alives being more frequent.
+pub const IDLE: Duration = Duration::from_secs(600);
+
+/// Answers to strangers in a second, `gone` and `seen` together. After a restart each node in the middle of something
+/// wants one; more than this would make us somebody's mirror.
+pub const ANSWERS_PER_SECOND: u32 = 1000;
+
+/// An open channel used from a foreign address is reported, and answered, so often.
+pub const STRANGER_EVERY: Duration = Duration::from_secs(1);
+
+/// Between two looks for idle channels: a pass over [`MAX_CHANNELS`] takes about a millisecond.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+
+/// A switch without channels, its control, and where it reports strangers.
+pub fn switch(now: Instant) -> (Switch, SwitchControl, mpsc::Receiver<Stranger>) {
+    let (commands, told) = sync_channel(COMMANDS);
+    let (strangers, reported) = mpsc::channel(STRANGERS);
+    let shared = Arc::<Shared>::default();
+    let control = SwitchControl::new(commands, Arc::clone(&shared));
+    let answers = Allowance { left: ANSWERS_PER_SECOND, since: now };
+    let switch = Switch {
+        ports: HashMap::new(),
+        told,
+        strangers,
+        shared,
+        answers,
+        looked: now,
+        answer: Vec::with_capacity(frame::ASK_LEN),
+    };
+    (switch, control, reported)
+}
+
+/// Forwards; see the module.
+#[derive(Debug)]
+pub struct Switch {
+    ports: HashMap<u64, Port>,
+    told: Receiver<Command>,
+    strangers: mpsc::Sender<Stranger>,
+    shared: Arc<Shared>,
+    answers: Allowance,
+    looked: Instant,
+    answer: Vec<u8>,
+}
+
+/// One end of a channel, found by the id its node uses.
+#[derive(Debug)]
+struct Port {
+    /// Whose frames these are.
+    bound: SocketAddr,
+    /// Where they go, and by which id they are known there.
+    to: SocketAddr,
+    peer: u64,
+    seat: Seat,
+    /// The other end's.
+    receiver: Arc<super::Meter>,
+    budget: Arc<Budget>,
+    used: Instant,
+    reported: Option<Instant>,
+}
+
+impl Switch {
+    /// Take the relay's frames out of a received batch and forward them.
+    ///
+    /// To be called with every batch, since it also does what the control has told. `send` is given an address and packets for it,
+    /// back to back, each as long as the last argument says except the last one; what it refuses is lost and
+    /// counted, as packets are. It is asked only for addresses bound to an open channel and, with answers
+    /// no longer than the question, for `from`. Returns how many bytes of QUIC are now at the front of the
+    /// batch, with the stride as before.
+    pub fn forward(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        batch: &mut [u8],
+        stride: usize,
+        mut send: impl FnMut(SocketAddr, &[u8], usize) -> io::Result<()>,
+    ) -> usize {
+        self.tend(now);
+        let (from, stride) = (canonical(from), stride.max(1));
+        let (mut at, mut kept) = (0, 0);
+        while let Some(run) = frame::run_at(batch, stride, at) {
+            at = run.range.end;
+            match run.kind {
+                Kind::Quic => {
+                    let length = run.range.len();
+                    if run.range.start != kept {
+                        batch.copy_within(run.range, kept);
+                    }
+                    kept += length;
+                }
+                Kind::Data(channel) => {
+                    self.data(now, from, channel, &mut batch[run.range], stride, &mut send);
+                }
+                Kind::Other => self.other(now, from, &batch[run.range], &mut send),
+                Kind::Junk => add(&self.counters().junk, run.range.len().div_ceil(stride)),
+            }
+        }
+        kept
+    }
+
+    fn data(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        channel: u64,
+        frames: &mut [u8],
+        stride: usize,
+        send: &mut impl FnMut(SocketAddr, &[u8], usize) -> io::Result<()>,
+    ) {
+        let counters = &self.shared.counters;
+        let packets = frames.len().div_ceil(stride);
+        let Some(port) = self.ports.get_mut(&channel) else {
+            add(&counters.unknown, packets);
+            return self.answer(now, from, &Frame::Gone { channel }, send);
+        };
+        if port.bound != from {
+            add(&counters.unbound, packets);
+            if port.reported.is_none_or(|at| now.saturating_duration_since(at) >= STRANGER_EVERY) {
+                port.reported = Some(now);
+                // Full: lost, and reported again by the next packet after a second.
+                let _ = self.strangers.try_send(Stranger { channel, from });
+                self.answer(now, from, &Frame::Gone { channel }, send);
+            }
+            return;
+        }
+        if port.budget.is_spent() {
+            return add(&counters.spent, packets);
+        }
+        port.used = now;
+        let id = port.peer.to_be_bytes();
+        for frame in frames.chunks_mut(stride) {
+            // A run of data frames has a whole header in each.
+            frame[1..HEADER].copy_from_slice(&id);
+        }
+        match send(port.to, frames, stride) {
+            Ok(()) => {
+                let bytes = frames.len() - packets * HEADER;
+                add(&counters.packets, packets);
+                add(&counters.bytes, bytes);
+                add(&port.seat.meter.sent, bytes);
+                add(&port.receiver.received, bytes);
+                add(&port.budget.used, bytes);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => add(&counters.blocked, packets),
+            Err(error) => {
+                add(&counters.failed, packets);
+                tracing::trace!(%error, to = %port.to, "not forwarded");
+            }
+        }
+    }
+
+    fn other(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        packet: &[u8],
+        send: &mut impl FnMut(SocketAddr, &[u8], usize) -> io::Result<()>,
+    ) {
+        match Frame::parse(packet) {
+            Some(Frame::Ask { token }) => {
+                self.answer(now, from, &Frame::Seen { token, address: from }, send);
+            }
+            // It has done its work on the way.
+            Some(Frame::Punch) => {}
+            Some(Frame::Data { .. } | Frame::Gone { .. } | Frame::Seen { .. }) | None => {
+                add(&self.counters().junk, 1);
+            }
+        }
+    }
+
+    fn answer(
+        &mut self,
+        now: Instant,
+        to: SocketAddr,
+        frame: &Frame<'_>,
+        send: &mut impl FnMut(SocketAddr, &[u8], usize) -> io::Result<()>,
+    ) {
+        if !self.answers.take(now) {
+            return add(&self.counters().unanswered, 1);
+        }
+        self.answer.clear();
+        frame.encode(&mut self.answer);
+        // Unsent, it is asked for again.
+        if send(to, &self.answer, self.answer.len()).is_ok() {
+            add(&self.counters().answers, 1);
+        }
+    }
+
+    /// Do what the owner has told; end idle channels.
+    fn tend(&mut self, now: Instant) {
+        while let Ok(command) = self.told.try_recv() {
+            match command {
+                Command::Open { ids, addresses, seats, budget } => {
+                    self.open(now, ids, addresses, seats, &budget);
+                }
+                Command::Rebind { channel, address } => self.rebind(channel, address),
+                Command::Close { channel } => drop(self.remove(channel)),
+            }
+        }
+        if now.saturating_duration_since(self.looked) >= LOOK_EVERY {
+            self.looked = now;
+            self.expire(now);
+        }
+    }
+
+    fn open(
+        &mut self,
+        now: Instant,
+        ids: [u64; 2],
+        addresses: [SocketAddr; 2],
+        seats: [Seat; 2],
+        budget: &Arc<Budget>,
+    ) {
+        if ids[0] == ids[1] || ids.iter().any(|id| self.ports.contains_key(id)) {
+            // Once in the life of the universe; its nodes hear that it is gone.
+            return;
+        }
+        let meters = [1, 0].map(|other: usize| Arc::clone(&seats[other].meter));
+        for (((seat, receiver), own), other) in seats.into_iter().zip(meters).zip([0, 1]).zip([1, 0]) {
+            let port = Port {
+                bound: addresses[own],
+                to: addresses[other],
+                peer: ids[other],
+                seat,
+                receiver,
+                budget: Arc::clone(budget),
+                used: now,
+                reported: None,
+            };
+            self.ports.insert(ids[own], port);
+        }
+    }
+
+    fn rebind(&mut self, channel: u64, address: SocketAddr) {
+        let Some(port) = self.ports.get_mut(&channel) else { return };
+        port.bound = address;
+        let peer = port.peer;
+        if let Some(other) = self.ports.get_mut(&peer) {
+            other.to = address;
+        }
+    }
+
+    fn remove(&mut self, channel: u64) -> Option<(u64, u64)> {
+        let port = self.ports.remove(&channel)?;
+        self.ports.remove(&port.peer);
+        Some((channel, port.peer))
+    }
+
+    fn expire(&mut self, now: Instant) {
+        let idle = |port: &Port| now.saturating_duration_since(port.used) >= IDLE;
+        let both = |port: &Port| idle(port) && self.ports.get(&port.peer).is_none_or(idle);
+        let ended: Vec<u64> = self.ports.iter().filter(|(_, port)| both(port)).map(|(id, _)| *id).collect();
+        let pairs: Vec<(u64, u64)> = ended.into_iter().filter_map(|id| self.remove(id)).collect();
+        let mut expired = self.shared.expired.lock().unwrap_or_else(PoisonError::into_inner);
+        expired.extend(pairs);
+        expired.truncate(MAX_CHANNELS);
+    }
+
+    fn counters(&self) -> &Counters {
+        &self.shared.counters
+    }
+}
+
+/// So many in each second.
+#[derive(Debug)]
+struct Allowance {
+    left: u32,
+    since: Instant,
+}
+
+impl Allowance {
+    fn take(&mut self, now: Instant) -> bool {
+        if now.saturating_duration_since(self.since) >= Duration::from_secs(1) {
+            (self.left, self.since) = (ANSWERS_PER_SECOND, now);
+        }
+        let Some(left) = self.left.checked_sub(1) else { return false };
+        self.left = left;
+        true
+    }
+}
+
+fn add(counter: &AtomicU64, count: usize) {
+    counter.fetch_add(count as u64, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+#[path = "switch_tests.rs"]
+mod tests;
