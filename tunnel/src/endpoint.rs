@@ -146,17 +146,14 @@ impl Endpoint {
         Self::bind_with(options, between_nodes(), None)
     }
 
-    /// As [`Endpoint::bind`], for a manager: nobody sends it more than messages, and what frames it gets go
-    /// through `relay`.
-    pub fn bind_for_messages(options: &EndpointOptions, relay: Option<Switch>) -> io::Result<Self> {
-        let mut config = transport(KEEP_ALIVE);
-        config
-            // Whoever dials keeps the way open.
-            .keep_alive_interval(None)
-            .max_concurrent_bidi_streams(VarInt::from_u32(MESSAGE_STREAMS_MAX))
-            .stream_receive_window(VarInt::from_u32(MESSAGE_STREAM_WINDOW))
-            .receive_window(VarInt::from_u32(MESSAGE_CONNECTION_WINDOW));
-        Self::bind_with(options, config, relay)
+    /// As [`Endpoint::bind`], for a manager: nobody sends it more than messages.
+    pub fn bind_for_messages(options: &EndpointOptions) -> io::Result<Self> {
+        Self::bind_with(options, for_messages(), None)
+    }
+
+    /// As [`Endpoint::bind_for_messages`], for a manager that relays: the frames it gets go through `relay`.
+    pub fn bind_relaying(options: &EndpointOptions, relay: Switch) -> io::Result<Self> {
+        Self::bind_with(options, for_messages(), Some(relay))
     }
 
     fn bind_with(
@@ -432,6 +429,17 @@ pub fn transport(keep_alive: Duration) -> TransportConfig {
         .send_observed_address_reports(true)
         .receive_observed_address_reports(true)
         .server_handshake_migration(true);
+    config
+}
+
+/// As [`transport`], of an endpoint that takes only messages. Whoever dials keeps the way open.
+fn for_messages() -> TransportConfig {
+    let mut config = transport(KEEP_ALIVE);
+    config
+        .keep_alive_interval(None)
+        .max_concurrent_bidi_streams(VarInt::from_u32(MESSAGE_STREAMS_MAX))
+        .stream_receive_window(VarInt::from_u32(MESSAGE_STREAM_WINDOW))
+        .receive_window(VarInt::from_u32(MESSAGE_CONNECTION_WINDOW));
     config
 }
 

@@ -14,6 +14,7 @@ pub mod forward;
 pub mod frame;
 pub mod greeting;
 pub mod noise;
+pub mod paths;
 pub mod relay;
 pub mod session;
 pub mod socket;

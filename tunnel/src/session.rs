@@ -1,13 +1,16 @@
 //! One authenticated connection to another node or to a manager.
 
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use coconet::id::StaticKey;
 use coconet::wire::code::Close;
 use noq::{Connection, ConnectionError, PathId, VarInt};
+use tokio::sync::Notify;
 
 use crate::channel::Channel;
+use crate::paths::policy::Why;
 use crate::socket::Place;
 
 /// A connection whose other end has proved its key.
@@ -15,6 +18,20 @@ use crate::socket::Place;
 pub struct Session {
     connection: Connection,
     peer: StaticKey,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    shown: Mutex<Shown>,
+    used: Notify,
+}
+
+/// The way in use, and why it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shown {
+    pub(crate) path: PathId,
+    pub(crate) why: Why,
 }
 
 /// Why a session ended or never began.
@@ -44,13 +61,18 @@ pub struct SessionStats {
     pub bytes_in: u64,
     /// UDP payload sent.
     pub bytes_out: u64,
-    /// Smoothed round trip of the path in use.
+    /// Smoothed round trip of the way in use.
     pub rtt: Duration,
+    /// Packets sent, and how many of them were lost.
+    pub packets: (u64, u64),
+    /// Largest UDP payload that the way in use is known to carry.
+    pub mtu: u16,
 }
 
 impl Session {
     pub(crate) fn new(connection: Connection, peer: StaticKey) -> Self {
-        Self { connection, peer }
+        let shown = Mutex::new(Shown { path: PathId::ZERO, why: Why::First });
+        Self { connection, peer, shared: Arc::new(Shared { shown, used: Notify::new() }) }
     }
 
     /// Whose session it is.
@@ -61,12 +83,14 @@ impl Session {
     /// Open a channel.
     pub async fn open(&self) -> Result<Channel, Ended> {
         let (tx, rx) = self.connection.open_bi().await.map_err(ended)?;
+        self.shared.used.notify_one();
         Ok(Channel::new(tx, rx))
     }
 
     /// The next channel the other end opens.
     pub async fn accept(&self) -> Result<Channel, Ended> {
         let (tx, rx) = self.connection.accept_bi().await.map_err(ended)?;
+        self.shared.used.notify_one();
         Ok(Channel::new(tx, rx))
     }
 
@@ -96,17 +120,38 @@ impl Session {
 
     /// Where packets go now.
     pub fn place(&self) -> Option<Place> {
-        Some(Place::of(self.connection.path(PathId::ZERO)?.remote_address().ok()?))
+        Some(Place::of(self.connection.path(self.shown().path)?.remote_address().ok()?))
+    }
+
+    /// Why packets go there.
+    pub fn why(&self) -> Why {
+        self.shown().why
     }
 
     /// Counters and round trip.
     pub fn stats(&self) -> SessionStats {
         let stats = self.connection.stats();
+        let path = self.connection.path(self.shown().path).map(|path| path.stats());
         SessionStats {
             bytes_in: stats.udp_rx.bytes,
             bytes_out: stats.udp_tx.bytes,
-            rtt: self.connection.rtt(PathId::ZERO).unwrap_or_default(),
+            rtt: path.map(|path| path.rtt).unwrap_or_default(),
+            packets: (stats.sent_packets, stats.lost_packets),
+            mtu: path.map(|path| path.current_mtu).unwrap_or_default(),
         }
+    }
+
+    /// Send a ping on the way in use, and wait for nothing: a way that is blocked or has moved is noticed.
+    pub fn nudge(&self) {
+        if let Some(path) = self.connection.path(self.shown().path) {
+            // A way that has just been closed needs none.
+            let _ = path.ping();
+        }
+    }
+
+    /// This node as the other end sees it, as that becomes known.
+    pub fn observed(&self) -> noq::ObservedExternalAddr {
+        self.connection.observed_external_addr()
     }
 
     /// Thirty-two bytes that both ends, and nobody else, derive from this session under `label`.
@@ -120,6 +165,25 @@ impl Session {
     /// Whether two handles are of one connection.
     pub fn is(&self, other: &Self) -> bool {
         self.connection.stable_id() == other.connection.stable_id()
+    }
+}
+
+impl Session {
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    pub(crate) fn show(&self, shown: Shown) {
+        *self.shared.shown.lock().unwrap_or_else(PoisonError::into_inner) = shown;
+    }
+
+    /// Resolves when a channel was opened since this was asked last.
+    pub(crate) async fn used(&self) {
+        self.shared.used.notified().await;
+    }
+
+    fn shown(&self) -> Shown {
+        *self.shared.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -191,7 +191,8 @@ fn half_an_export_is_none() {
     let path = directory.join("home.ledger");
     let words = ["network", "export", "home", "--output", path.to_str().unwrap()];
     let broken = Daemon::talking(|_, stream| {
-        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\ncontent-length: 99999\r\n\r\n";
+        let head =
+            "HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\ncontent-length: 99999\r\n\r\n";
         let _ = stream.write_all(&[head.as_bytes(), &file_of(&ledger()[..2])].concat());
     });
     let other = Daemon::saying(200, &json!({"version": 1}));

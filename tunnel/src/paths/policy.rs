@@ -20,7 +20,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use coconet::path_mode::PathMode;
@@ -251,6 +250,10 @@ impl Policy {
                     steps.push(Step::Use(best.id, why));
                     steps.push(Step::Close(failed.id));
                 } else {
+                    if let (Some(failed), Some(_)) = (current, failure) {
+                        // Not followed back there before the other side has seen to it.
+                        self.avoid(now, failed.place);
+                    }
                     steps.push(Step::Use(best.id, why));
                 }
                 if failure.is_some() {
@@ -295,12 +298,7 @@ impl Policy {
     }
 
     /// The way to use, and why it is another than before.
-    fn best(
-        &self,
-        ways: &[Way],
-        healthy: Option<&Way>,
-        failure: Option<Failure>,
-    ) -> Option<(Way, Why)> {
+    fn best(&self, ways: &[Way], healthy: Option<&Way>, failure: Option<Failure>) -> Option<(Way, Why)> {
         let usable = |way: &&Way| {
             way.validated
                 && self.allows(way.place)
@@ -354,7 +352,8 @@ impl Policy {
     fn search(&mut self, now: Instant, ways: &[Way], steps: &mut Vec<Step>) {
         let has = |wanted: Rank| ways.iter().any(|way| rank(way.place) == wanted && way.validated);
         let in_use = ways.iter().find(|way| Some(way.id) == self.chosen);
-        let works = |wanted: Rank| in_use.is_some_and(|way| rank(way.place) == wanted) && self.reopen.is_none();
+        let works =
+            |wanted: Rank| in_use.is_some_and(|way| rank(way.place) == wanted) && self.reopen.is_none();
         if self.mode.direct() && !works(Rank::Direct) && self.round.is_some_and(|at| at <= now) {
             steps.push(Step::Round);
             let idle = self.is_idle(now);
