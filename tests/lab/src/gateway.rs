@@ -102,11 +102,15 @@ impl SiteHandle {
     /// A new host in the LAN.
     #[must_use]
     pub fn host(&self, name: &str) -> Host {
+        Host::new(&self.internet, name, |host| self.plug(host))
+    }
+
+    /// Plug a host in; the LAN it is in then.
+    pub(crate) fn plug(&self, host: &Namespace) -> (Wire, Option<Subnet>) {
         let gateway = &self.gateways[0];
-        let namespace = self.internet.adopt(Namespace::host());
-        let wire = Wire::new(&gateway.namespace, &namespace, DEVICE, MTU, None);
+        let wire = Wire::new(&gateway.namespace, host, DEVICE, MTU, None);
         gateway.namespace.ip(&format!("link set {} master {LAN}\n", wire.device()));
-        Host::in_lan(&self.internet, name, wire, namespace, (&gateway.namespace, gateway.inside))
+        (wire, Some(gateway.inside))
     }
 
     /// As it was made.

@@ -34,6 +34,7 @@
 //! kernel; and timeouts, flushes, holes and counters would have to go around it. What is left are some `ip`
 //! and `nft` lines, which stand here.
 
+mod counters;
 mod gateway;
 mod host;
 mod internet;
@@ -48,16 +49,16 @@ mod wire;
 
 use std::sync::Arc;
 
+pub use counters::Sent;
 pub use gateway::SiteHandle;
 pub use host::{DEVICE, Host};
 pub use link::Conditions;
 pub use proxy::PROXY_PORT;
 pub use ruleset::MAPPINGS;
 pub use site::{Behaviour, MAPPING_TIMEOUT, MTU, Nat, Site};
-pub use wire::{Sent, Wire};
+pub use wire::Wire;
 
 use internet::Internet;
-use namespace::Namespace;
 
 /// A small internet; ends what runs in it when dropped.
 pub struct Lab {
@@ -80,13 +81,13 @@ impl Lab {
     /// A new host with public addresses and nothing in front of it.
     #[must_use]
     pub fn public_host(&self, name: &str) -> Host {
-        self.attach(name, MTU, None)
+        self.attach(name, None)
     }
 
     /// The same, by a bad line.
     #[must_use]
     pub fn public_host_with(&self, name: &str, conditions: Conditions) -> Host {
-        self.attach(name, MTU, Some(conditions))
+        self.attach(name, Some(conditions))
     }
 
     /// A new site.
@@ -95,10 +96,10 @@ impl Lab {
         SiteHandle::new(&self.internet, site)
     }
 
-    fn attach(&self, name: &str, mtu: u16, conditions: Option<Conditions>) -> Host {
-        let namespace = self.internet.adopt(Namespace::host());
-        let wire = Wire::new(self.internet.router(), &namespace, DEVICE, mtu, conditions);
-        Host::public(&self.internet, name, wire, namespace)
+    fn attach(&self, name: &str, conditions: Option<Conditions>) -> Host {
+        Host::new(&self.internet, name, |host| {
+            (Wire::new(self.internet.router(), host, DEVICE, MTU, conditions), None)
+        })
     }
 }
 

@@ -170,7 +170,7 @@ fn tun(namespace: &Namespace, device: &str, mtu: u16) -> SyncDevice {
 /// A packet under way: when it is due, and its number, so that what is due together keeps its order.
 type UnderWay = Reverse<(Instant, u64, Vec<u8>)>;
 
-/// Carry packets until the other end of `stopped` is closed.
+/// Carry packets until the other end of `stopped` is closed or the device is gone.
 fn carry(from: &SyncDevice, to: &SyncDevice, impairment: &Mutex<Impairment>, stopped: &PipeReader) {
     let mut under_way: BinaryHeap<UnderWay> = BinaryHeap::new();
     let mut buffer = vec![0; PACKET_SIZE];
@@ -202,7 +202,8 @@ fn carry(from: &SyncDevice, to: &SyncDevice, impairment: &Mutex<Impairment>, sto
         let mut ready =
             [PollFd::new(from.as_fd(), PollFlags::POLLIN), PollFd::new(stopped.as_fd(), PollFlags::POLLIN)];
         let _ = ppoll(&mut ready, wait, None);
-        if ready[1].any() == Some(true) {
+        let gone = ready[0].revents().is_some_and(|events| events.contains(PollFlags::POLLERR));
+        if gone || ready[1].any() == Some(true) {
             return;
         }
     }

@@ -49,6 +49,9 @@ const ROUTER_SYSCTLS: &[(&str, &str)] = &[
 const BRIDGE_SYSCTLS: &[&str] =
     &["bridge/bridge-nf-call-iptables", "bridge/bridge-nf-call-ip6tables", "bridge/bridge-nf-call-arptables"];
 
+/// `/sys/class/net` is that of the namespace it was mounted in.
+const OWN_SYS: &str = r#"mount -t sysfs sysfs /sys && exec "$0" "$@""#;
+
 /// A network namespace, held by a descriptor.
 pub(crate) struct Namespace {
     descriptor: File,
@@ -95,7 +98,8 @@ impl Namespace {
     /// A command that runs inside, whichever thread spawns it; its process is the program's own.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new("nsenter");
-        command.arg(format!("--net={}", self.path())).arg("--").arg(program).env(OWNER, owner());
+        command.arg(format!("--net={}", self.path()));
+        command.args(["--", "unshare", "--mount", "--", "sh", "-c", OWN_SYS, program]).env(OWNER, owner());
         command
     }
 

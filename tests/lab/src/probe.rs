@@ -16,6 +16,10 @@ const SILENCE: Duration = Duration::from_millis(300);
 /// Of each server, the two ports.
 const PORTS: [u16; 2] = [3478, 3479];
 
+/// How often two hosts try to meet: the first packets open the filters, the second pass them, the third go to where
+/// the second came from.
+const ROUNDS: usize = 3;
+
 /// What was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
@@ -88,12 +92,30 @@ impl Prober {
         // The first packet may open the way for the second only.
         let _ = a.send_to(b"open", external_b);
         let _ = b.send_to(b"open", external_a);
-        drain(&a);
-        drain(&b);
         let seen_by_b = crossing(&a, external_b, &b)?;
         let seen_by_a = crossing(&b, external_a, &a)?;
         Some([seen_by_a, seen_by_b])
     }
+}
+
+/// Can two hosts meet? Each learns its external endpoint from a server, is told the other's, and sends there, then
+/// to where the other's packets really come from.
+#[must_use]
+pub fn punch(prober: &Prober, a: &Host, b: &Host) -> bool {
+    let (a, b) = (socket(a), socket(b));
+    let (Some(mut to_b), Some(mut to_a)) = (prober.external(&b), prober.external(&a)) else { return false };
+    for _ in 0..ROUNDS {
+        let _ = a.send_to(b"punch", to_b);
+        let _ = b.send_to(b"punch", to_a);
+        let heard = [&a, &b].map(|end| end.recv_from(&mut [0; 64]).ok());
+        if let [Some(_), Some(_)] = heard {
+            return true;
+        }
+        let [from_b, from_a] = heard;
+        to_b = from_b.map_or(to_b, |(_, source)| source);
+        to_a = from_a.map_or(to_a, |(_, source)| source);
+    }
+    false
 }
 
 /// A socket of `host` that waits no longer than a probe does.
@@ -132,10 +154,6 @@ fn crossing(from: &UdpSocket, address: SocketAddr, to: &UdpSocket) -> Option<Soc
             Err(_) => return None,
         }
     }
-}
-
-fn drain(socket: &UdpSocket) {
-    while socket.recv_from(&mut [0; 64]).is_ok() {}
 }
 
 fn patient(socket: UdpSocket) -> UdpSocket {

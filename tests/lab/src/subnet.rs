@@ -10,7 +10,7 @@ pub(crate) const ROUTER: u8 = 1;
 pub(crate) const ONLY: u8 = 2;
 
 /// A /24 and a /64, or one of them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Subnet {
     v4: Option<Ipv4Addr>,
     v6: Option<Ipv6Addr>,

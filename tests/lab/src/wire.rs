@@ -9,31 +9,11 @@
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
-use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde_json::Value;
-
+use crate::counters::{self, Sent};
 use crate::link::{Conditions, Link};
 use crate::namespace::Namespace;
-
-/// How many different destinations are counted; packets to more of them go uncounted.
-const DESTINATIONS: usize = 16_384;
-
-/// Packets that left a host (or a site, on the wire of a site) for one destination.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sent {
-    /// Where to.
-    pub to: IpAddr,
-    /// `tcp`, `udp`, `icmp`, `ipv6-icmp`, `igmp` ...
-    pub protocol: String,
-    /// Of the destination; `None`: not TCP nor UDP.
-    pub port: Option<u16>,
-    /// How many.
-    pub packets: u64,
-    /// IP headers included.
-    pub bytes: u64,
-}
 
 /// The wire from a host to its router, or from a site to the internet.
 pub struct Wire {
@@ -97,27 +77,16 @@ impl Wire {
         self.order(|orders| *orders = Orders::default());
     }
 
-    /// What came up this wire since it was made or [forgotten](Self::forget_sent), dropped or not.
-    ///
-    /// # Panics
-    /// When `nft` says what it never said before.
+    /// What came up this wire since it was made or [forgotten](Self::forget_sent), dropped or not. Addresses of the LAN
+    /// that nobody has are asked for by ARP in vain, and nothing comes: see [`Host::tried`](crate::Host::tried).
     #[must_use]
     pub fn sent(&self) -> Vec<Sent> {
-        let mut nft = Command::new("nft");
-        let json = self.upper.feed(nft.args(["-j", "list", "table", "netdev", &self.device]), "nftables", "");
-        let json: Value = serde_json::from_str(&json).expect("nft -j prints JSON");
-        let sets = json["nftables"].as_array().expect("a list of nftables objects");
-        sets.iter()
-            .filter_map(|object| object["set"]["elem"].as_array())
-            .flatten()
-            .map(|element| sent(&element["elem"]).unwrap_or_else(|| panic!("not a counter: {element}")))
-            .collect()
+        counters::read(&self.upper, &self.table())
     }
 
     /// Count from zero.
     pub fn forget_sent(&self) {
-        let flush = |set| format!("flush set netdev {} {set}\n", self.device);
-        self.upper.nft(&SETS.map(|(set, _)| flush(set)).concat());
+        counters::forget(&self.upper, &self.table());
     }
 
     /// Make a bad line better or worse.
@@ -128,9 +97,19 @@ impl Wire {
         self.link.as_ref().expect("a wire that was made with conditions").set_conditions(conditions);
     }
 
+    /// Take the device away at both ends, and the bad line between them.
+    pub(crate) fn unplug(&self) {
+        self.upper.nft(&format!("delete table {}\n", self.table()));
+        self.upper.ip(&format!("link del {}\n", self.device));
+    }
+
     /// The name of the upper end.
     pub(crate) fn device(&self) -> &str {
         &self.device
+    }
+
+    fn table(&self) -> String {
+        format!("netdev {}", self.device)
     }
 
     fn order(&self, change: impl FnOnce(&mut Orders)) {
@@ -144,33 +123,15 @@ impl Wire {
     }
 }
 
-/// The counters: name and type, by IP version and whether there are ports.
-const SETS: [(&str, &str); 4] = [
-    ("ports4", "ipv4_addr . inet_proto . inet_service"),
-    ("ports6", "ipv6_addr . inet_proto . inet_service"),
-    ("other4", "ipv4_addr . inet_proto"),
-    ("other6", "ipv6_addr . inet_proto"),
-];
-
 fn rules(device: &str) -> String {
-    let sets = SETS.map(|(name, key)| {
-        format!("set {name} {{ type {key}; size {DESTINATIONS}; flags dynamic; counter; }}\n")
-    });
     format!(
         "table netdev {device} {{
             {}
-            chain count {{
-                type filter hook ingress device {device} priority -10;
-                meta protocol ip meta l4proto {{ tcp, udp }} update @ports4 {{ ip daddr . meta l4proto . th dport }}
-                meta protocol ip6 meta l4proto {{ tcp, udp }} update @ports6 {{ ip6 daddr . meta l4proto . th dport }}
-                meta protocol ip meta l4proto != {{ tcp, udp }} update @other4 {{ ip daddr . meta l4proto }}
-                meta protocol ip6 meta l4proto != {{ tcp, udp }} update @other6 {{ ip6 daddr . meta l4proto }}
-            }}
             chain from_below {{ type filter hook ingress device {device} priority 0; }}
             chain from_above {{ type filter hook egress device {device} priority 0; }}
         }}
         ",
-        sets.concat()
+        counters::rules(&format!("ingress device {device}"))
     )
 }
 
@@ -200,20 +161,4 @@ impl Orders {
         }
         rules
     }
-}
-
-/// `{"val": {"concat": ["192.0.2.1", "udp", 53]}, "counter": {"packets": 1, "bytes": 28}}`
-fn sent(element: &Value) -> Option<Sent> {
-    let key = element["val"]["concat"].as_array()?;
-    let protocol = key.get(1)?;
-    Some(Sent {
-        to: key.first()?.as_str()?.parse().ok()?,
-        protocol: protocol.as_str().map_or_else(|| protocol.to_string(), str::to_owned),
-        port: match key.get(2) {
-            Some(port) => Some(u16::try_from(port.as_u64()?).ok()?),
-            None => None,
-        },
-        packets: element["counter"]["packets"].as_u64()?,
-        bytes: element["counter"]["bytes"].as_u64()?,
-    })
 }

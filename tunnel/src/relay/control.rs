@@ -5,8 +5,9 @@
 
 use std::net::{SocketAddr, SocketAddrV6};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::mpsc::{self, error::TrySendError};
 
 /// Channels at once, at most. Each takes some 300 bytes.
 pub const MAX_CHANNELS: usize = 65_536;
@@ -147,12 +148,12 @@ pub(super) struct Shared {
 /// Opens, moves and closes the channels of one switch.
 #[derive(Debug, Clone)]
 pub struct SwitchControl {
-    commands: SyncSender<Command>,
+    commands: mpsc::Sender<Command>,
     shared: Arc<Shared>,
 }
 
 impl SwitchControl {
-    pub(super) fn new(commands: SyncSender<Command>, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(commands: mpsc::Sender<Command>, shared: Arc<Shared>) -> Self {
         Self { commands, shared }
     }
 
@@ -195,7 +196,7 @@ impl SwitchControl {
     fn tell(&self, command: Command) -> Result<(), SwitchError> {
         self.commands.try_send(command).map_err(|error| match error {
             TrySendError::Full(_) => SwitchError::Busy,
-            TrySendError::Disconnected(_) => SwitchError::Ended,
+            TrySendError::Closed(_) => SwitchError::Ended,
         })
     }
 }

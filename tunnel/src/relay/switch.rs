@@ -15,7 +15,6 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -42,7 +41,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 /// A switch without channels, its control, and where it reports strangers.
 pub fn switch(now: Instant) -> (Switch, SwitchControl, mpsc::Receiver<Stranger>) {
-    let (commands, told) = sync_channel(COMMANDS);
+    let (commands, told) = mpsc::channel(COMMANDS);
     let (strangers, reported) = mpsc::channel(STRANGERS);
     let shared = Arc::<Shared>::default();
     let control = SwitchControl::new(commands, Arc::clone(&shared));
@@ -63,7 +62,7 @@ pub fn switch(now: Instant) -> (Switch, SwitchControl, mpsc::Receiver<Stranger>)
 #[derive(Debug)]
 pub struct Switch {
     ports: HashMap<u64, Port>,
-    told: Receiver<Command>,
+    told: mpsc::Receiver<Command>,
     strangers: mpsc::Sender<Stranger>,
     shared: Arc<Shared>,
     answers: Allowance,

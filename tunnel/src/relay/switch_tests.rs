@@ -116,6 +116,14 @@ fn a_batch_goes_to_the_other_end_in_one_send_under_its_id() {
 }
 
 #[test]
+fn a_switch_can_live_in_a_socket_of_quic() {
+    fn is_send_and_sync(_: &(impl Send + Sync + std::fmt::Debug + 'static)) {}
+    let lab = Lab::new();
+    is_send_and_sync(&lab.switch);
+    is_send_and_sync(&lab.control);
+}
+
+#[test]
 fn quic_stays_in_its_order_and_everything_else_leaves() {
     let mut lab = Lab::new();
     let (for_a, for_b) = lab.control.open(&end(ALICE), &end(BOB), &Arc::default()).unwrap();
