@@ -8,13 +8,14 @@ use std::path::Path;
 
 use coconet::id::{Hash, NetworkId, NodeId};
 use coconet::name::Name;
+use coconet::path_mode::PathMode;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::fault::{Fault, Result};
 
 /// The schema this version reads and writes.
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
 
 /// Jobs waiting for the database thread before callers wait themselves.
 const QUEUE: usize = 256;
@@ -62,8 +63,8 @@ pub struct TunnelRow {
 pub enum TunnelEnd {
     /// The target's, with its URL.
     Exposed(String),
-    /// The listener's, with its address.
-    Opened(String),
+    /// The listener's, with its address and the ways it may take.
+    Opened(String, PathMode),
 }
 
 /// One verified ledger entry.
@@ -251,15 +252,20 @@ impl Store {
     pub async fn tunnels(&self) -> Result<Vec<TunnelRow>> {
         self.run(|db| {
             let mut query =
-                db.prepare("SELECT id, network, resource, exposed, place FROM tunnels ORDER BY id")?;
+                db.prepare("SELECT id, network, resource, exposed, place, path FROM tunnels ORDER BY id")?;
             let rows = query.query_map([], |row| {
                 let resource: String = row.get(2)?;
-                let place: String = row.get(4)?;
+                let (place, path): (String, String) = (row.get(4)?, row.get(5)?);
+                let mode = path.parse().map_err(|_| rusqlite::Error::InvalidQuery)?;
                 Ok(TunnelRow {
                     id: row.get::<_, u32>(0)?.into(),
                     network: NetworkId(Hash(row.get(1)?)),
                     resource: resource.parse().map_err(|_| rusqlite::Error::InvalidQuery)?,
-                    end: if row.get(3)? { TunnelEnd::Exposed(place) } else { TunnelEnd::Opened(place) },
+                    end: if row.get(3)? {
+                        TunnelEnd::Exposed(place)
+                    } else {
+                        TunnelEnd::Opened(place, mode)
+                    },
                 })
             })?;
             rows.collect()
@@ -270,15 +276,15 @@ impl Store {
     /// Remember a tunnel; the same end of the same resource is replaced. Returns its number.
     pub async fn add_tunnel(&self, network: NetworkId, resource: Name, end: TunnelEnd) -> Result<u64> {
         self.run(move |db| {
-            let (exposed, place) = match end {
-                TunnelEnd::Exposed(place) => (true, place),
-                TunnelEnd::Opened(place) => (false, place),
+            let (exposed, place, mode) = match end {
+                TunnelEnd::Exposed(place) => (true, place, PathMode::default()),
+                TunnelEnd::Opened(place, mode) => (false, place, mode),
             };
             db.query_row(
-                "INSERT INTO tunnels (network, resource, exposed, place) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (network, resource, exposed) DO UPDATE SET place = excluded.place
-                 RETURNING id",
-                params![network.0.0, resource.as_str(), exposed, place],
+                "INSERT INTO tunnels (network, resource, exposed, place, path) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (network, resource, exposed)
+                 DO UPDATE SET place = excluded.place, path = excluded.path RETURNING id",
+                params![network.0.0, resource.as_str(), exposed, place, mode.as_str()],
                 |row| row.get::<_, u32>(0).map(u64::from),
             )
         })
@@ -352,7 +358,7 @@ fn prepare(db: &mut Connection) -> std::result::Result<(), StoreError> {
                  CREATE TABLE entries (network BLOB NOT NULL, seq INTEGER NOT NULL, hash BLOB NOT NULL,
                    bytes BLOB NOT NULL, PRIMARY KEY (network, seq)) WITHOUT ROWID;
                  CREATE TABLE tunnels (id INTEGER PRIMARY KEY AUTOINCREMENT, network BLOB NOT NULL,
-                   resource TEXT NOT NULL, exposed INTEGER NOT NULL, place TEXT NOT NULL,
+                   resource TEXT NOT NULL, exposed INTEGER NOT NULL, place TEXT NOT NULL, path TEXT NOT NULL,
                    UNIQUE (network, resource, exposed));
                  CREATE TABLE proofs (network BLOB NOT NULL, seq INTEGER NOT NULL, first BLOB NOT NULL,
                    second BLOB NOT NULL, PRIMARY KEY (network, seq, second)) WITHOUT ROWID;

@@ -17,6 +17,7 @@ use coconet::key::InviteSecret;
 use coconet::ledger::{Invite, Op, Publish, Purpose, RemoveNode, Violation, Withdraw};
 use coconet::manager_addr::ManagerAddr;
 use coconet::name::Name;
+use coconet::path_mode::PathMode;
 use coconet::resource::{Attributes, Kind, PATH};
 use coconet::target::Target;
 
@@ -77,7 +78,9 @@ impl Daemon {
             };
             let restored = match row.end {
                 TunnelEnd::Exposed(url) => expose_on(&node, row.id, row.resource.clone(), &url),
-                TunnelEnd::Opened(listen) => daemon.open_on(node, row.id, row.resource.clone(), &listen),
+                TunnelEnd::Opened(listen, mode) => {
+                    daemon.open_on(node, row.id, row.resource.clone(), &listen, mode)
+                }
             };
             if let Err(fault) = restored {
                 // One that is damaged must not keep the others down.
@@ -286,6 +289,7 @@ impl Daemon {
             resource: request.resource.clone(),
             listener: Listener::Bound(listener),
             max_clients: self.config.tunnel.max_clients,
+            mode: request.path,
         };
         // Asked before it is remembered: what never worked is not kept, nor what nobody waits for.
         let trial = Trial(Some(Opened::start(Arc::clone(&node), options, self.events.clone())?));
@@ -303,7 +307,7 @@ impl Daemon {
         let _adding = self.adding.lock().await;
         self.require_joined(&node)?;
         self.require_not_open(&node, &request.resource)?;
-        let end = TunnelEnd::Opened(trial.opened()?.listen().to_string());
+        let end = TunnelEnd::Opened(trial.opened()?.listen().to_string(), request.path);
         let id = self.store.add_tunnel(node.network(), request.resource, end).await?;
         let opened = trial.passed()?;
         opened.number(id);
@@ -438,11 +442,18 @@ impl Daemon {
         self.state_dir.remove_keys(node.network()).map_err(|error| key_fault(&error))
     }
 
-    fn open_on(&self, node: Arc<Node>, id: u64, resource: Name, listen: &str) -> Result<()> {
+    fn open_on(
+        &self,
+        node: Arc<Node>,
+        id: u64,
+        resource: Name,
+        listen: &str,
+        mode: PathMode,
+    ) -> Result<()> {
         let address = listen.parse().map_err(|_| Fault::failed("a damaged listen address in the state"))?;
         let listener = Listener::Restored(address);
         let max_clients = self.config.tunnel.max_clients;
-        let options = OpenedOptions { id, resource, listener, max_clients };
+        let options = OpenedOptions { id, resource, listener, max_clients, mode };
         lock(&self.tunnels).insert(id, Opened::start(node, options, self.events.clone())?);
         Ok(())
     }

@@ -11,22 +11,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use coco_tunnel::endpoint::{Endpoint, MANAGER_KEEP_ALIVE};
+use coco_tunnel::channel::Channel;
+use coco_tunnel::endpoint::{Endpoint, MANAGER_KEEP_ALIVE, dialable};
 use coco_tunnel::forward::CONNECT_TIMEOUT;
 use coco_tunnel::frame;
 use coco_tunnel::greeting::LedgerCopy;
 use coco_tunnel::session::{Ended, Session};
+use coco_tunnel::socket::Place;
 use coconet::control::{ErrorKind, ManagerLink as LinkState, ManagerStatus};
 use coconet::id::{Hash, NetworkId, NodeId};
 use coconet::ledger::Reject;
 use coconet::manager_addr::ManagerAddr;
 use coconet::name::Name;
 use coconet::wire::code::Close;
-use coconet::wire::manager::{Request, Response, failed};
-use tokio::sync::watch;
+use coconet::wire::manager::{CANDIDATES_MAX, Request, Response, failed};
+use futures_util::StreamExt;
+use tokio::sync::{Semaphore, watch};
 
 use super::book::{Book, Doubt, TakeError};
-use super::candidates;
+use super::candidates::{self, Own, Source};
+use super::ways::{Introduction, punch, relay_place};
 use crate::clock;
 use crate::events::Events;
 use crate::fault::{Fault, Result};
@@ -46,6 +50,13 @@ pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest wait for the lights in a list of members, which is true without them.
 pub const PRESENCE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// The manager's number among the relays of this node.
+pub const RELAY_SLOT: u16 = 1;
+
+/// Rings that are answered at once: a manager cannot make this node send more than so many times a handful
+/// of bytes a second.
+const RINGS_MAX: usize = 8;
+
 /// Entries verified and written together while catching up.
 const FETCH_BATCH: usize = 256;
 
@@ -56,10 +67,12 @@ pub struct ManagerLink {
     name: Name,
     endpoint: Endpoint,
     book: Arc<Book>,
+    own: Arc<Own>,
     events: Events,
     state: watch::Sender<State>,
     /// Another process uses this node's keys: do not fight over the registration.
     crowded: AtomicBool,
+    rings: Arc<Semaphore>,
 }
 
 #[derive(Debug, Clone)]
@@ -76,7 +89,14 @@ struct State {
 
 impl ManagerLink {
     /// A link that is not dialling yet.
-    pub fn new(network: NetworkId, name: Name, endpoint: Endpoint, book: Arc<Book>, events: Events) -> Self {
+    pub fn new(
+        network: NetworkId,
+        name: Name,
+        endpoint: Endpoint,
+        book: Arc<Book>,
+        own: Arc<Own>,
+        events: Events,
+    ) -> Self {
         let state = State {
             link: LinkState::Connecting,
             since_ms: clock::now_ms(),
@@ -90,9 +110,11 @@ impl ManagerLink {
             name,
             endpoint,
             book,
+            own,
             events,
             state: watch::Sender::new(state),
             crowded: AtomicBool::new(false),
+            rings: Arc::new(Semaphore::new(RINGS_MAX)),
         }
     }
 
@@ -173,11 +195,24 @@ impl ManagerLink {
         self.fetch(&self.ready().await?).await
     }
 
-    /// Where a node is, as far as the manager knows.
-    pub async fn locate(&self, node: NodeId) -> Result<Vec<SocketAddr>> {
-        match self.ask(&Request::Dial { network: self.network, node, relay: false }).await? {
-            Response::Dialled { candidates, .. } => Ok(candidates),
+    /// Where a node is, as far as the manager knows. It is rung, and with `relay` a channel to it is opened.
+    pub async fn introduce(&self, node: NodeId, relay: bool) -> Result<Introduction> {
+        match self.ask(&Request::Dial { network: self.network, node, relay }).await? {
+            Response::Dialled { online, candidates, last_seen, channel, refused } => Ok(Introduction {
+                online,
+                last_seen,
+                candidates,
+                relay: channel.map(relay_place),
+                refused: refused.filter(|_| relay),
+            }),
             other => Err(unexpected(other)),
+        }
+    }
+
+    /// Send the manager something, so that both notice when this node's address has changed.
+    pub fn nudge(&self) {
+        if let Some(session) = &self.state.borrow().session {
+            session.nudge();
         }
     }
 
@@ -212,6 +247,12 @@ impl ManagerLink {
         let managers = self.book.ledger().state().managers().to_vec();
         let (session, local) = dial(&self.endpoint, &managers).await?;
         self.state.send_modify(|state| state.local = local);
+        if local {
+            self.endpoint.permit_loopback();
+        }
+        if let Some(place) = session.place() {
+            self.endpoint.set_relay(RELAY_SLOT, place);
+        }
         let served = self.register(&session).await;
         // What was under way when the manager closed the session only knows that it broke.
         match session.end() {
@@ -221,11 +262,16 @@ impl ManagerLink {
     }
 
     async fn register(&self, session: &Session) -> Result<()> {
-        let candidates = candidates::own(&self.endpoint);
-        let register = Request::Register { network: self.network, candidates };
-        let mut channel = open(session, &register).await?;
+        let mut own = self.own.watch();
+        let interfaces = candidates::of_interfaces(&self.endpoint);
+        self.own.set(Source::Interface, interfaces, self.is_local());
+        own.mark_unchanged();
+        let mut channel = open(session, &self.registration()).await?;
         let (seq, head) = match reply(&mut channel).await? {
-            Response::Registered { seq, head, .. } => (seq, head),
+            Response::Registered { seq, head, observed } => {
+                self.observed(session, observed);
+                (seq, head)
+            }
             Response::Failed { code, .. } if code == failed::REVOKED => return Err(self.revoked()),
             other => return Err(unexpected(other)),
         };
@@ -233,20 +279,30 @@ impl ManagerLink {
         self.set(LinkState::Online, Some(session.clone()), None);
         self.events.send(Some(&self.name), "manager-online", "registered with the manager");
         let (mut doubts, mut heard) = (self.book.doubts(), self.book.heard());
+        let mut observed = session.observed();
+        let Channel { mut tx, mut rx } = channel;
         loop {
             // A message may be half read when a member has something to say, so one read lasts until it is whole.
-            let mut read = pin!(frame::read(&mut channel.rx));
+            let mut read = pin!(frame::read(&mut rx));
             let read = loop {
                 tokio::select! {
                     read = &mut read => break read,
                     () = doubted(&mut doubts) => self.dispel(session).await?,
                     // A manager that hides an entry is found out by the member who shows it.
                     Ok(()) = heard.changed() => self.compare(session).await?,
+                    Some(address) = observed.next() => self.observed(session, address),
+                    Ok(()) = own.changed() => {
+                        own.mark_unchanged();
+                        let again = frame::write(&mut tx, &self.registration()).await;
+                        again.map_err(|error| broke(session, &error))?;
+                    }
                 }
             };
             match read {
                 Ok(Response::Head { seq, head, .. }) => self.follow(session, seq, head).await?,
-                Ok(Response::Ring { .. } | Response::Quota { .. }) => {}
+                Ok(Response::Registered { seq, head, .. }) => self.follow(session, seq, head).await?,
+                Ok(Response::Ring { candidates, .. }) => self.rung(candidates),
+                Ok(Response::Quota { .. }) => {}
                 Ok(Response::Failed { code, .. }) if code == failed::CLONED => return Err(self.cloned()),
                 Ok(Response::Failed { code, message }) => {
                     return Err(Fault::refused_by_manager(&code, &message));
@@ -260,6 +316,30 @@ impl ManagerLink {
                 }
             }
         }
+    }
+
+    fn registration(&self) -> Request {
+        let mut candidates = self.own.all();
+        candidates.truncate(CANDIDATES_MAX);
+        Request::Register { network: self.network, candidates }
+    }
+
+    /// The manager sees this node at `address`. What it sees of a TLS connection is no use to anybody else.
+    fn observed(&self, session: &Session, address: SocketAddr) {
+        if let (Some(Place::Direct(_)), Place::Direct(address)) = (session.place(), Place::of(address)) {
+            self.own.set(Source::Observed, [address], self.is_local());
+        }
+    }
+
+    /// Another node dials this one: open the way to it.
+    fn rung(&self, candidates: Vec<SocketAddr>) {
+        let candidates = dialable(candidates, self.is_local());
+        let Ok(place) = Arc::clone(&self.rings).try_acquire_owned() else { return };
+        let endpoint = self.endpoint.clone();
+        tokio::spawn(async move {
+            let _place = place;
+            punch(endpoint, candidates).await;
+        });
     }
 
     /// Compare the manager's head with ours.

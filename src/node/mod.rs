@@ -6,17 +6,21 @@
 //! network, and the next ones.
 
 pub mod book;
-mod candidates;
+pub mod candidates;
 pub mod found;
 pub mod manager;
 pub mod peers;
 mod serve;
+pub mod ways;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use coco_tunnel::any_interface;
 use coco_tunnel::endpoint::{Endpoint, EndpointOptions};
+use coco_tunnel::relay::frame::Frame;
 use coconet::control::{LedgerStatus, Member, MemberNode, Members, Network, ResourceLine, SelfNode, VERSION};
 use coconet::id::{NetworkId, NodeId};
 use coconet::key::NodeKeys;
@@ -24,6 +28,7 @@ use coconet::ledger::{Ledger, NodeKind, Op};
 use coconet::name::Name;
 use coconet::role::Role;
 use coconet::wire::manager::{Request, Response};
+use tokio::sync::{broadcast, oneshot};
 use tokio::task::JoinSet;
 
 use crate::clock;
@@ -31,9 +36,17 @@ use crate::events::Events;
 use crate::fault::{Fault, Result};
 use crate::store::{NetworkRow, Store};
 use crate::tunnel::Exposures;
+use crate::random;
 use book::{Book, TakeError};
+use candidates::{Own, Source};
 use manager::ManagerLink;
 use peers::Peers;
+
+/// Relay channels reported as unknown that a session may be behind with.
+const GONE: usize = 64;
+
+/// Questions where this node is seen that may be open at once.
+const ASKED_MAX: usize = 64;
 
 /// Tries to append an entry while others append too.
 const APPEND_TRIES: usize = 32;
@@ -48,6 +61,12 @@ pub struct Node {
     book: Arc<Book>,
     manager: ManagerLink,
     peers: Peers,
+    /// Where this node can be reached.
+    own: Arc<Own>,
+    /// Relay channels that the manager does not know.
+    gone: broadcast::Sender<u64>,
+    /// Who waits to be told where a manager sees this node.
+    asked: Mutex<BTreeMap<u64, oneshot::Sender<SocketAddr>>>,
     exposures: Exposures,
     store: Store,
     events: Events,
@@ -74,8 +93,16 @@ impl Node {
         if port != row.port {
             store.set_port(row.id, port).await?;
         }
-        let link =
-            ManagerLink::new(row.id, row.name.clone(), endpoint.clone(), Arc::clone(&book), events.clone());
+        let own = Arc::new(Own::default());
+        own.set(Source::Interface, candidates::of_interfaces(&endpoint), false);
+        let link = ManagerLink::new(
+            row.id,
+            row.name.clone(),
+            endpoint.clone(),
+            Arc::clone(&book),
+            Arc::clone(&own),
+            events.clone(),
+        );
         let node = Arc::new(Self {
             name: row.name.clone(),
             network: row.id,
@@ -84,6 +111,9 @@ impl Node {
             book,
             manager: link,
             peers: Peers::default(),
+            own,
+            gone: broadcast::Sender::new(GONE),
+            asked: Mutex::default(),
             exposures: Exposures::default(),
             store,
             events,
@@ -91,6 +121,9 @@ impl Node {
         });
         node.spawn(|node| async move { node.manager.run().await });
         node.spawn(Self::accept);
+        if let Some(heard) = node.endpoint.heard() {
+            node.spawn(|node| node.hear(heard));
+        }
         node.spawn(Self::greet_old_friends);
         Ok(node)
     }
@@ -144,6 +177,50 @@ impl Node {
     /// The UDP endpoint.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// Where this node can be reached.
+    pub fn own(&self) -> &Arc<Own> {
+        &self.own
+    }
+
+    /// The machine's addresses or routes have changed.
+    pub fn network_changed(&self) {
+        self.own.set(Source::Interface, candidates::of_interfaces(&self.endpoint), self.manager.is_local());
+        self.endpoint.network_changed();
+        self.manager.nudge();
+    }
+
+    /// Ask whoever listens at `server` where it sees this node; none when it does not say so within `wait`.
+    pub async fn where_seen(&self, server: SocketAddr, wait: Duration) -> Option<SocketAddr> {
+        let token = random::bytes().map(u64::from_be_bytes).ok()?;
+        let seen = self.expect_seen(token);
+        let mut ask = Vec::new();
+        Frame::Ask { token }.encode(&mut ask);
+        self.endpoint.send_frame(server, &ask);
+        let seen = tokio::time::timeout(wait, seen).await;
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(&token);
+        seen.ok()?.ok()
+    }
+
+    /// Resolves with what a `seen` with this token says.
+    pub fn expect_seen(&self, token: u64) -> oneshot::Receiver<SocketAddr> {
+        let (tell, seen) = oneshot::channel();
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        // Who no longer waits needs no answer.
+        asked.retain(|_, waiting| !waiting.is_closed());
+        if asked.len() < ASKED_MAX {
+            asked.insert(token, tell);
+        }
+        seen
+    }
+
+    fn seen(&self, token: u64, address: SocketAddr) {
+        let waiting = self.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(&token);
+        if let Some(waiting) = waiting {
+            // Who no longer waits needs no answer.
+            let _ = waiting.send(address);
+        }
     }
 
     /// Add an entry: draft it on the head, have it stamped, verify it back. Somebody else's entry in

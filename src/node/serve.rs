@@ -14,6 +14,7 @@ use coco_tunnel::session::{Ended, Session};
 use coconet::id::NodeId;
 use coconet::ledger::{Access, Standing};
 use coconet::name::Name;
+use coconet::path_mode::PathMode;
 use coconet::wire::code::{Close, Reset};
 use coconet::wire::node::{Reply, Request};
 use tokio::task::JoinSet;
@@ -57,11 +58,11 @@ impl Node {
         let request = tokio::time::timeout(REQUEST_TIMEOUT, frame::read(&mut channel.rx)).await;
         match request {
             Ok(Ok(Request::Ping)) => {
-                self.heard(peer);
+                self.heard(peer, PathMode::default());
                 reply(&mut channel, Reply::Ok).await;
             }
             Ok(Ok(Request::Open { resource, probe })) => {
-                self.heard(peer);
+                self.heard(peer, PathMode::default());
                 self.open(peer, &resource, probe, channel).await;
             }
             Ok(Err(error)) => {

@@ -97,6 +97,7 @@ fn describe(
         listen: None,
         target: None,
         node: None,
+        path_mode: None,
         since_ms: told.since_ms,
         clients: meter.clients.load(Ordering::Relaxed),
         connections: meter.connections.load(Ordering::Relaxed),

@@ -16,6 +16,7 @@ use coco_tunnel::session::{Ended, Session};
 use coconet::control::{Direction, ErrorKind, Tunnel, TunnelState};
 use coconet::id::NodeId;
 use coconet::name::Name;
+use coconet::path_mode::PathMode;
 use coconet::resource::{Kind, PATH};
 use coconet::role::Action;
 use coconet::target::local_url;
@@ -56,6 +57,8 @@ pub struct OpenedOptions {
     pub listener: Listener,
     /// Local connections at a time.
     pub max_clients: u32,
+    /// Which ways it may take.
+    pub mode: PathMode,
 }
 
 /// Where a tunnel listens.
@@ -74,6 +77,7 @@ pub struct Opened {
     id: AtomicU64,
     node: Arc<Node>,
     resource: Name,
+    mode: PathMode,
     listen: SocketAddr,
     places: Arc<Semaphore>,
     meter: Meter,
@@ -86,7 +90,7 @@ pub struct Opened {
 impl Opened {
     /// Begin to serve the listener.
     pub fn start(node: Arc<Node>, options: OpenedOptions, events: Events) -> Result<Arc<Self>> {
-        let OpenedOptions { id, resource, listener, max_clients } = options;
+        let OpenedOptions { id, resource, listener, max_clients, mode } = options;
         let (listen, listener, health) = match listener {
             Listener::Bound(listener) => {
                 let gone = |error| Fault::failed("the listener is gone").because(&error);
@@ -98,6 +102,7 @@ impl Opened {
             id: AtomicU64::new(id),
             node,
             resource,
+            mode,
             listen,
             places: Arc::new(Semaphore::new(max_clients as usize)),
             meter: Meter::default(),
@@ -151,6 +156,11 @@ impl Opened {
         self.closed.send_replace(true);
     }
 
+    /// Which ways it may take.
+    pub fn mode(&self) -> PathMode {
+        self.mode
+    }
+
     /// What a list says of it.
     pub fn status(&self) -> Tunnel {
         let ledger = self.node.ledger();
@@ -170,6 +180,7 @@ impl Opened {
             url: Some(local_url(kind, self.listen, path)),
             listen: Some(self.listen.to_string()),
             node: known.map(|known| node_name(&ledger, known.node)),
+            path_mode: Some(self.mode),
             ..common
         }
     }
@@ -206,7 +217,7 @@ impl Opened {
     }
 
     async fn ask(&self) -> Result<Session> {
-        let session = self.node.proved_session(self.exporter()?).await?;
+        let session = self.node.proved_session(self.exporter()?, self.mode).await?;
         probe(&session, &self.resource).await?;
         Ok(session)
     }
@@ -329,7 +340,7 @@ impl Opened {
         let mut closed = self.closed.subscribe();
         let channel = async {
             let peer = self.exporter()?;
-            let session = self.node.proved_session(peer).await?;
+            let session = self.node.proved_session(peer, self.mode).await?;
             Ok::<_, Fault>((peer, request(&session, &self.resource, false).await?))
         };
         let channel = tokio::select! {
@@ -352,7 +363,7 @@ impl Opened {
             Reset::Closed
         };
         match forward::splice(local, channel, true, &self.meter, cut).await {
-            Ok(()) => self.node.heard(peer),
+            Ok(()) => self.node.heard(peer, self.mode),
             Err(error) => {
                 tracing::debug!(resource = %self.resource, %error, "stream ended");
                 if matches!(error, Broken::Refused { .. } | Broken::Channel(_)) {

@@ -219,6 +219,12 @@ impl Endpoint {
         self.outlet.ways().set_manager(slot, address);
     }
 
+    /// The machine's addresses or routes have changed: every session finds out from which address it now
+    /// sends.
+    pub fn network_changed(&self) {
+        self.quic.handle_network_change(Some(Arc::new(Everywhere)));
+    }
+
     /// A place among the addresses for a TLS connection that carries datagrams.
     pub fn carrier(&self) -> Carrier {
         self.outlet.ways().carrier()
@@ -337,6 +343,17 @@ impl Endpoint {
             let identity = connection.peer_identity()?.downcast::<PeerStatic>().ok()?;
             Some(Session::new(connection, StaticKey(identity.0)))
         });
+    }
+}
+
+/// No way is given up because the machine's network has changed: whoever drives a session does that when
+/// its data does not get through.
+#[derive(Debug)]
+struct Everywhere;
+
+impl noq::NetworkChangeHint for Everywhere {
+    fn is_path_recoverable(&self, _: noq::PathId, _: noq_proto::FourTuple) -> bool {
+        true
     }
 }
 

@@ -24,6 +24,7 @@ pub struct Session {
 #[derive(Debug)]
 struct Shared {
     shown: Mutex<Shown>,
+    rates: Mutex<(u64, u64)>,
     used: Notify,
 }
 
@@ -67,12 +68,14 @@ pub struct SessionStats {
     pub packets: (u64, u64),
     /// Largest UDP payload that the way in use is known to carry.
     pub mtu: u16,
+    /// Bytes received and sent in a second, lately; zero without a driver.
+    pub rates: (u64, u64),
 }
 
 impl Session {
     pub(crate) fn new(connection: Connection, peer: StaticKey) -> Self {
         let shown = Mutex::new(Shown { path: PathId::ZERO, why: Why::First });
-        Self { connection, peer, shared: Arc::new(Shared { shown, used: Notify::new() }) }
+        Self { connection, peer, shared: Arc::new(Shared { shown, rates: Mutex::default(), used: Notify::new() }) }
     }
 
     /// Whose session it is.
@@ -138,6 +141,7 @@ impl Session {
             rtt: path.map(|path| path.rtt).unwrap_or_default(),
             packets: (stats.sent_packets, stats.lost_packets),
             mtu: path.map(|path| path.current_mtu).unwrap_or_default(),
+            rates: self.shared.rates.lock().map(|rates| *rates).unwrap_or_default(),
         }
     }
 
@@ -175,6 +179,11 @@ impl Session {
 
     pub(crate) fn show(&self, shown: Shown) {
         *self.shared.shown.lock().unwrap_or_else(PoisonError::into_inner) = shown;
+    }
+
+    /// Bytes received and sent in a second.
+    pub(crate) fn show_rates(&self, rates: (u64, u64)) {
+        *self.shared.rates.lock().unwrap_or_else(PoisonError::into_inner) = rates;
     }
 
     /// Resolves when a channel was opened since this was asked last.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ledger::{NetworkKind, NodeKind};
 use crate::name::Name;
+use crate::path_mode::PathMode;
 use crate::resource::Kind;
 use crate::role::Role;
 
@@ -194,14 +195,35 @@ pub struct Peer {
     pub user: Name,
     /// How the connection stands.
     pub state: PeerLink,
+    /// Which ways the connection may take.
+    #[serde(default)]
+    pub path_mode: PathMode,
     /// `direct ADDRESS` or `relay MANAGER`, when connected.
     pub path: Option<String>,
+    /// Why it takes that path, when connected.
+    #[serde(default)]
+    pub why: Option<String>,
     /// Round trip, in microseconds, when connected.
     pub rtt_us: Option<u64>,
+    /// Largest UDP payload the path is known to carry, in bytes, when connected.
+    #[serde(default)]
+    pub mtu: Option<u16>,
     /// Bytes received from it.
     pub bytes_in: u64,
     /// Bytes sent to it.
     pub bytes_out: u64,
+    /// Packets sent to it on this connection.
+    #[serde(default)]
+    pub packets_sent: u64,
+    /// How many of those were lost.
+    #[serde(default)]
+    pub packets_lost: u64,
+    /// Bytes received in a second, lately.
+    #[serde(default)]
+    pub rate_in: u64,
+    /// Bytes sent in a second, lately.
+    #[serde(default)]
+    pub rate_out: u64,
     /// Why not connected.
     pub reason: Option<String>,
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::name::Name;
+use crate::path_mode::PathMode;
 use crate::resource::Kind;
 
 /// Default time `tunnel open` waits for the exporter, in seconds.
@@ -32,6 +33,9 @@ pub struct Open {
     pub listen: Option<String>,
     /// How long to wait for the exporter, in seconds; [`OPEN_TIMEOUT_S`] when absent.
     pub timeout_s: Option<u64>,
+    /// Which ways it may take.
+    #[serde(default)]
+    pub path: PathMode,
 }
 
 /// `GET /v1/tunnels`.
@@ -70,6 +74,9 @@ pub struct Tunnel {
     pub target: Option<String>,
     /// The node at the other end, where it is opened.
     pub node: Option<Name>,
+    /// Which ways it may take, where it is opened.
+    #[serde(default)]
+    pub path_mode: Option<PathMode>,
     /// Since when it is in this state.
     pub since_ms: u64,
     /// Connections now.

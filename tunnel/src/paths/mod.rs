@@ -34,6 +34,9 @@ pub const LOOK_IDLE: Duration = Duration::from_secs(5);
 /// Pause after something has happened, so that what belongs together is seen together.
 const SETTLE: Duration = Duration::from_millis(1);
 
+/// Time over which rates are counted.
+const RATE_SPAN: Duration = Duration::from_secs(1);
+
 /// Addresses of this node that a peer may say it sees.
 const OBSERVED_MAX: usize = 4;
 
@@ -78,6 +81,7 @@ impl Session {
             agreed: false,
             notices: drive.notices,
             mode: drive.mode,
+            counted: (now, 0, 0),
         };
         driver.run(drive.own, drive.relay).await;
     }
@@ -100,6 +104,8 @@ struct Driver<'a> {
     /// Whether the peer has taken up the choice; only then can it go back on it.
     agreed: bool,
     notices: mpsc::Sender<Notice>,
+    /// When the rates were last counted, and the bytes received and sent until then.
+    counted: (Instant, u64, u64),
 }
 
 impl Driver<'_> {
@@ -206,11 +212,24 @@ impl Driver<'_> {
         let acks = stats.frame_rx.acks + stats.frame_rx.path_acks;
         let (tx, rx) = (stats.frame_tx, stats.frame_rx);
         let carried = tx.stream + tx.datagram + rx.stream + rx.datagram;
+        self.rate(now, stats.udp_rx.bytes, stats.udp_tx.bytes);
         let ways = self.ways();
         let steps = self.policy.look(now, &ways, acks, carried);
         let steps_taken = !steps.is_empty();
         self.act(steps);
         if self.policy.is_idle(now) && !steps_taken { LOOK_IDLE } else { LOOK_IN_USE }
+    }
+
+    fn rate(&mut self, now: Instant, received: u64, sent: u64) {
+        let (since, received_before, sent_before) = self.counted;
+        let span = now.saturating_duration_since(since);
+        if span >= RATE_SPAN {
+            let per_second = |bytes: u64| (bytes as f64 / span.as_secs_f64()) as u64;
+            let rates =
+                (per_second(received.saturating_sub(received_before)), per_second(sent.saturating_sub(sent_before)));
+            self.session.show_rates(rates);
+            self.counted = (now, received, sent);
+        }
     }
 
     fn ways(&self) -> Vec<Way> {
