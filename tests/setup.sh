@@ -15,8 +15,8 @@ packages() {
         ;;
     bench)
         packages build
-        # Two namespaces and the link between them.
-        echo iproute2
+        # Two namespaces and the link between them; the relay that ours is measured beside.
+        echo iproute2 coturn
         ;;
     demo)
         packages build
@@ -71,7 +71,7 @@ missing() {
     done
 }
 
-# Debian starts a service when it installs it. The tests start their own nginx and mosquitto, on their
+# Debian starts a service when it installs it. The tests start their own, on their
 # own ports; the machine gets no new listener from them, neither now nor at the next boot.
 install_quietly() {
     policy=/usr/sbin/policy-rc.d
@@ -86,7 +86,7 @@ install_quietly() {
     apt-get -q -o DPkg::Lock::Timeout=120 install -y --no-install-recommends "$@"
     [ -d /run/systemd/system ] || return 0
     for package in "$@"; do
-        case $package in nginx | mosquitto) systemctl disable "$package" ;; esac
+        case $package in coturn | nginx | mosquitto) systemctl disable "$package" ;; esac
     done
 }
 

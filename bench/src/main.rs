@@ -4,7 +4,8 @@
 //! through raw TCP, through a bare noq forwarder ([`bare`]: what the carrier gives with TLS 1.3 and the
 //! same cipher) and through coco's own daemons ([`contenders`]), in a [`lab`] of two network namespaces;
 //! the turns are interleaved, so that a neighbour's noise hits all alike, and each figure is the median
-//! of the rounds. [`report`] prints the table and writes `target/bench.json`.
+//! of the rounds. After that, datagrams go through our [`relay`] and through coturn. [`report`] prints the
+//! tables and writes `target/bench.json`.
 //!
 //! Every process of it is this program again, by a subcommand, or a release binary of coco. All of it
 //! ends when the program does, however that comes about.
@@ -21,6 +22,7 @@ mod lab;
 mod load;
 mod measure;
 mod process;
+mod relay;
 mod report;
 mod target;
 
@@ -29,24 +31,24 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::contenders::{Field, Which};
+use crate::contenders::{Field, Scratch, Which};
 use crate::lab::Lab;
 use crate::measure::Plan;
 
 /// The whole run, at most. Past it something hangs, and no figure is better than a wrong one.
-const TIME_LIMIT: Duration = Duration::from_secs(230);
+const TIME_LIMIT: Duration = Duration::from_secs(330);
 
-/// Measure coco beside raw TCP and a bare QUIC forwarder
+/// Measure coco beside raw TCP and a bare QUIC forwarder, and its relay beside coturn
 #[derive(Debug, Parser)]
 struct Args {
     #[command(subcommand)]
     part: Option<Part>,
-    /// Which contenders; all by default
+    /// What to measure; everything by default
     #[arg(value_enum)]
-    contenders: Vec<Which>,
+    what: Vec<What>,
     /// Rounds, of which the median counts
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=9))]
     rounds: u32,
@@ -59,6 +61,19 @@ struct Args {
     /// What `cargo bench` adds
     #[arg(long, hide = true)]
     bench: bool,
+}
+
+/// What can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// TCP from the application to the target, with nothing between
+    Raw,
+    /// A bare QUIC forwarder with the same cipher and settings
+    Bare,
+    /// coco's daemons
+    Coco,
+    /// coco's relay and coturn
+    Relays,
 }
 
 /// The processes of a measurement; not for people.
@@ -76,6 +91,12 @@ enum Part {
     /// The target's end of the bare forwarder
     #[command(hide = true)]
     BareFar { listen: SocketAddr, target: SocketAddr },
+    /// Our relay
+    #[command(hide = true)]
+    Relay { listen: SocketAddr },
+    /// The nodes that send through a relay
+    #[command(hide = true)]
+    RelayLoad(relay::Job),
 }
 
 fn main() -> ExitCode {
@@ -85,6 +106,8 @@ fn main() -> ExitCode {
         Some(Part::Load(job)) => load::run(job),
         Some(Part::BareNear { peer }) => on_one_thread(bare::near(*peer)),
         Some(Part::BareFar { listen, target }) => on_one_thread(bare::far(*listen, *target)),
+        Some(Part::Relay { listen }) => on_one_thread(relay::serve(*listen)),
+        Some(Part::RelayLoad(job)) => relay::run(job),
         None => on_one_thread(until_stopped(&args)),
     };
     match done {
@@ -115,25 +138,45 @@ async fn until_stopped(args: &Args) -> anyhow::Result<()> {
 }
 
 async fn compare(args: &Args) -> anyhow::Result<()> {
-    let which = if args.contenders.is_empty() { Which::ALL.to_vec() } else { args.contenders.clone() };
+    let wanted = |what| args.what.is_empty() || args.what.contains(&what);
+    let all = [(What::Raw, Which::Raw), (What::Bare, Which::Bare), (What::Coco, Which::Coco)];
+    let which: Vec<Which> =
+        all.into_iter().filter(|(what, _)| wanted(*what)).map(|(_, which)| which).collect();
     let plan = Plan { bulk: Duration::try_from_secs_f64(args.seconds).context("--seconds")? };
     let others_use = report::others_use().await?;
     let lab = Lab::set_up(args.loopback)?;
     eprintln!("on {lab}");
-    let field = Field::set_up(&lab, &which).await?;
+    let scratch = Scratch::make()?;
+    let mut report = report::Report::new(&lab, others_use);
+    if !which.is_empty() {
+        let field = Field::set_up(&lab, &which, scratch.path()).await?;
+        let rounds = tunnels(args, &lab, &field, &plan).await?;
+        report.add_tunnels(&field.contenders, &rounds);
+    }
+    if wanted(What::Relays) {
+        report.relays = Some(relay::compare(&lab, &plan, args.rounds, scratch.path()).await?);
+    }
+    println!("\n{report}");
+    let file = report.save()?;
+    eprintln!("\nall figures: {}", file.display());
+    Ok(())
+}
+
+async fn tunnels(
+    args: &Args,
+    lab: &Lab,
+    field: &Field,
+    plan: &Plan,
+) -> anyhow::Result<Vec<Vec<measure::Figures>>> {
     let mut rounds = Vec::new();
     for round in 1..=args.rounds {
         let mut figures = Vec::new();
         for contender in &field.contenders {
             eprintln!("round {round}/{}: {}", args.rounds, contender.which);
-            let measured = measure::round(&lab, contender, &plan).await;
+            let measured = measure::round(lab, contender, plan).await;
             figures.push(measured.with_context(|| format!("measuring {}", contender.which))?);
         }
         rounds.push(figures);
     }
-    let report = report::Report::new(&lab, others_use, &field.contenders, &rounds);
-    println!("\n{report}");
-    let file = report.save()?;
-    eprintln!("\nall figures: {}", file.display());
-    Ok(())
+    Ok(rounds)
 }

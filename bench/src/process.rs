@@ -53,6 +53,15 @@ pub(crate) async fn output(mut command: Command) -> anyhow::Result<String> {
     Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
 }
 
+/// Processor time that a process has taken so far, user and system, in seconds.
+pub(crate) fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name in brackets may hold anything; after it, user and system time are the 12th and 13th field.
+    let fields = stat.rsplit_once(')').context("no process name")?.1.split_whitespace();
+    let ticks = fields.skip(11).take(2).map(str::parse::<u32>).sum::<Result<u32, _>>()?;
+    Ok(f64::from(ticks) / TICKS_PER_SECOND)
+}
+
 impl Running {
     /// Start a process whose output nobody needs.
     pub(crate) fn start(mut command: Command, log: PathBuf) -> anyhow::Result<Self> {
@@ -78,13 +87,13 @@ impl Running {
         Ok(Self { child, pid })
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
     /// Processor time taken so far, user and system, in seconds.
     pub(crate) fn cpu_seconds(&self) -> anyhow::Result<f64> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid))?;
-        // The name in brackets may hold anything; after it, user and system time are the 12th and 13th field.
-        let fields = stat.rsplit_once(')').context("no process name")?.1.split_whitespace();
-        let ticks = fields.skip(11).take(2).map(str::parse::<u32>).sum::<Result<u32, _>>()?;
-        Ok(f64::from(ticks) / TICKS_PER_SECOND)
+        cpu_seconds(self.pid)
     }
 
     /// Resident memory now, in megabytes.

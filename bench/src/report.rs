@@ -1,4 +1,4 @@
-//! The table, and the file with every figure.
+//! The tables, and the file with every figure.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::contenders::{Contender, Which};
 use crate::lab::Lab;
 use crate::measure::Figures;
+use crate::relay::Relays;
 
 /// coco's throughput and processor time are to be this near to the bare carrier's.
 const CARRIER_WITHIN: f64 = 0.10;
@@ -30,6 +31,7 @@ pub(crate) struct Report {
     /// The share of the processors that others used when it began.
     others_use: f64,
     contenders: Vec<Entrant>,
+    pub(crate) relays: Option<Relays>,
 }
 
 #[derive(Debug, Serialize)]
@@ -59,19 +61,19 @@ const LINES: [Line; 9] = [
 ];
 
 impl Report {
-    /// `rounds` holds the figures of each round, in the contenders' order; `others_use`
-    /// what [`others_use`] said before.
-    pub(crate) fn new(lab: &Lab, others_use: f64, contenders: &[Contender], rounds: &[Vec<Figures>]) -> Self {
+    /// Nothing yet; `others_use` is what [`others_use`] said before.
+    pub(crate) fn new(lab: &Lab, others_use: f64) -> Self {
+        Self { lab: lab.to_string(), others_use, contenders: Vec::new(), relays: None }
+    }
+
+    /// `rounds` holds the figures of each round, in the contenders' order.
+    pub(crate) fn add_tunnels(&mut self, contenders: &[Contender], rounds: &[Vec<Figures>]) {
         let entrant = |(at, contender): (usize, &Contender)| Entrant {
             which: contender.which,
             idle_mb: contender.idle_mb,
             rounds: rounds.iter().filter_map(|figures| figures.get(at)).copied().collect(),
         };
-        Self {
-            lab: lab.to_string(),
-            others_use,
-            contenders: contenders.iter().enumerate().map(entrant).collect(),
-        }
+        self.contenders = contenders.iter().enumerate().map(entrant).collect();
     }
 
     /// Write `bench.json` into the target directory.
@@ -129,6 +131,21 @@ impl Report {
         aims.into_iter().flatten().collect()
     }
 
+    fn tunnels(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:<25}", "")?;
+        for entrant in &self.contenders {
+            write!(f, "{:>10}", entrant.which)?;
+        }
+        for (of, to) in ratios(&self.contenders) {
+            write!(f, "{:>10}", format!("{}/{}", short(of), short(to)))?;
+        }
+        writeln!(f)?;
+        for line in &LINES {
+            self.line(f, line.name, line.decimals, |which| self.median(which, line.read))?;
+        }
+        self.line(f, "RSS idle, MB, one end", 1, |which| self.idle_mb(which))
+    }
+
     fn line(
         &self,
         f: &mut fmt::Formatter<'_>,
@@ -155,26 +172,21 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rounds = self.contenders.first().map_or(0, |entrant| entrant.rounds.len());
+        let of_tunnels = self.contenders.first().map(|entrant| entrant.rounds.len());
+        let rounds = of_tunnels.or(self.relays.as_ref().map(Relays::rounds)).unwrap_or_default();
         writeln!(f, "Medians of {rounds}, on {}", self.lab)?;
         if self.others_use > BUSY {
             let percent = self.others_use * 100.0;
             writeln!(f, "Others used {percent:.0} % of the machine when it began: ratios only, and roughly")?;
         }
-        writeln!(f)?;
-        write!(f, "{:<25}", "")?;
-        for entrant in &self.contenders {
-            write!(f, "{:>10}", entrant.which)?;
+        if !self.contenders.is_empty() {
+            writeln!(f)?;
+            self.tunnels(f)?;
         }
-        for (of, to) in ratios(&self.contenders) {
-            write!(f, "{:>10}", format!("{}/{}", short(of), short(to)))?;
+        if let Some(relays) = &self.relays {
+            write!(f, "\n{relays}")?;
         }
-        writeln!(f)?;
-        for line in &LINES {
-            self.line(f, line.name, line.decimals, |which| self.median(which, line.read))?;
-        }
-        self.line(f, "RSS idle, MB, one end", 1, |which| self.idle_mb(which))?;
-        let aims = self.aims();
+        let aims = [self.aims(), self.relays.as_ref().map(Relays::aims).unwrap_or_default()].concat();
         if !aims.is_empty() {
             writeln!(f, "\nAims")?;
         }

@@ -26,6 +26,9 @@ pub struct Config {
     /// `[limits]`.
     #[serde(default)]
     pub limits: Limits,
+    /// `[metrics]`.
+    #[serde(default)]
+    pub metrics: Metrics,
     /// The plan of every network here, one of `plans`; none when absent.
     #[serde(default)]
     pub plan: Option<Name>,
@@ -40,7 +43,46 @@ pub struct Config {
 pub struct Plan {
     /// Live nodes of one network; as many as a ledger takes when absent.
     pub nodes_per_network: Option<usize>,
+    /// What the relay carries for one network in a month (UTC); as much as it can when absent.
+    pub relay_bytes_per_month: Option<Bytes>,
 }
+
+/// A number of bytes: `100 MB`, `2.5 GB`, `64 MiB`, or plainly so many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Amount")]
+pub struct Bytes(pub u64);
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a number of bytes, like \"100 MB\"")]
+enum Amount {
+    Number(u64),
+    Text(String),
+}
+
+const UNITS: [(&str, u64); 9] = [
+    ("B", 1),
+    ("kB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("TB", 1_000_000_000_000),
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
+];
+
+/// `[metrics]`: figures for the operator's monitoring.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Metrics {
+    /// Where to serve them, by HTTP, on this machine only; nowhere when absent.
+    pub listen: Option<Here>,
+}
+
+/// A TCP address of this machine that only this machine reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Here(pub SocketAddr);
 
 /// UDP addresses to listen on: one, or one of each family.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -101,6 +143,9 @@ pub enum AddressError {
     /// A group, not a machine.
     #[error("a multicast address cannot be listened on")]
     Multicast,
+    /// Not `IP:PORT`, or of another machine.
+    #[error("metrics are served on this machine only: an address like 127.0.0.1:9469 or [::1]:9469")]
+    Metrics,
     /// Not `HOST:PORT`.
     #[error("the public address is HOST:PORT, like manager.example.org:4433")]
     Public,
@@ -131,6 +176,9 @@ impl Config {
     }
 }
 
+/// Where metrics are served in the sample.
+const METRICS: &str = "127.0.0.1:9469";
+
 /// The file that `init` writes: every key with its default and what it is for.
 pub fn sample(listen: &Listen, public: &Public) -> String {
     let Limits { networks, sessions, sessions_per_source } = Limits::default();
@@ -152,6 +200,14 @@ public = "{public}"
 [plans.free]
 # Live nodes of one network.
 nodes_per_network = 3
+# What the relay carries for one network in a month (UTC). What goes from node to node directly is not
+# counted, and goes on when this is used up.
+relay_bytes_per_month = "100 MB"
+
+# Figures for Prometheus at http://ADDRESS/metrics, and whether all is well at http://ADDRESS/healthz.
+# Loopback only; nowhere without this.
+[metrics]
+#listen = "{METRICS}"
 
 [limits]
 # Networks kept here.
@@ -196,6 +252,41 @@ impl TryFrom<Vec<String>> for Listen {
     }
 }
 
+impl TryFrom<Amount> for Bytes {
+    type Error = &'static str;
+
+    fn try_from(amount: Amount) -> Result<Self, Self::Error> {
+        let parsed = match amount {
+            Amount::Number(number) => Some(number),
+            Amount::Text(text) => parse_bytes(&text),
+        };
+        parsed.map(Self).ok_or("an amount is a whole number of bytes, or one like \"100 MB\" or \"1.5 GiB\"")
+    }
+}
+
+/// Digits, perhaps a point and up to three more, and a unit.
+fn parse_bytes(text: &str) -> Option<u64> {
+    let number_end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(number_end);
+    let (_, size) = UNITS.iter().find(|(name, _)| *name == unit.trim_start())?;
+    let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
+    if part.is_empty() || part.len() > 3 {
+        return None;
+    }
+    let thousandths: u64 = format!("{part:0<3}").parse().ok()?;
+    let whole = whole.parse::<u64>().ok()?.checked_mul(*size)?;
+    whole.checked_add(u64::try_from(u128::from(thousandths) * u128::from(*size) / 1000).ok()?)
+}
+
+impl TryFrom<String> for Here {
+    type Error = AddressError;
+
+    fn try_from(text: String) -> Result<Self, AddressError> {
+        let address: SocketAddr = text.parse().map_err(|_| AddressError::Metrics)?;
+        if address.ip().is_loopback() { Ok(Self(address)) } else { Err(AddressError::Metrics) }
+    }
+}
+
 impl Public {
     /// `HOST:PORT`, with brackets around an IPv6 address.
     pub fn location(&self) -> String {
@@ -231,16 +322,43 @@ mod tests {
         (listen.unwrap(), "[2001:db8::1]:4433".parse().unwrap())
     }
 
+    fn free() -> Plan {
+        Plan { nodes_per_network: Some(3), relay_bytes_per_month: Some(Bytes(100_000_000)) }
+    }
+
+    #[test]
+    fn amounts_are_read_as_people_write_them() {
+        for (text, bytes) in [
+            ("100 MB", 100_000_000),
+            ("100MB", 100_000_000),
+            ("1.5 GiB", 3 << 29),
+            ("0.001 kB", 1),
+            ("2.25 TB", 2_250_000_000_000),
+            ("7 B", 7),
+            ("0 B", 0),
+        ] {
+            assert_eq!(parse_bytes(text), Some(bytes), "{text}");
+        }
+        for text in
+            ["", "100", "MB", "100 mb", "1. MB", ".5 MB", "1.2345 MB", "-1 MB", "1e3 B", "99999999999 TB"]
+        {
+            assert_eq!(parse_bytes(text), None, "{text}");
+        }
+    }
+
     #[test]
     fn the_sample_says_what_was_given_and_the_defaults() {
         let (listen, public) = given();
         let text = sample(&listen, &public);
-        let plans = BTreeMap::from([("free".parse().unwrap(), Plan { nodes_per_network: Some(3) })]);
-        let expected = Config { listen, public, limits: Limits::default(), plan: None, plans };
+        let plans = BTreeMap::from([("free".parse().unwrap(), free())]);
+        let (limits, metrics) = (Limits::default(), Metrics::default());
+        let expected = Config { listen, public, limits, metrics, plan: None, plans };
         assert_eq!(parse(&text), Ok(expected.clone()));
         let uncommented = text.replace("\n#networks", "\nnetworks").replace("\n#sessions", "\nsessions");
         let uncommented = uncommented.replace("\n#plan", "\nplan");
-        let expected = Config { plan: Some("free".parse().unwrap()), ..expected };
+        let uncommented = uncommented.replace("\n#listen", "\nlisten");
+        let metrics = Metrics { listen: Some(Here(METRICS.parse().unwrap())) };
+        let expected = Config { plan: Some("free".parse().unwrap()), metrics, ..expected };
         assert_eq!(uncommented.matches("\n#").count(), text.matches("\n# ").count());
         assert_eq!(parse(&uncommented), Ok(expected));
     }
@@ -255,7 +373,13 @@ mod tests {
         assert!(at("\"0.0.0.0:4433\"", "\"224.0.0.1:1\"").message.contains("multicast"));
         assert_eq!(at("[2001:db8::1]", "2001:db8::1").line, 8);
         let unknown = at("#networks", "net_works");
-        assert_eq!(unknown.line, 20);
+        assert_eq!(unknown.line, 28);
+        let amount = at("\"100 MB\"", "\"lots\"");
+        assert!(amount.line == 19 && amount.message.contains("like \"100 MB\""), "{amount}");
+        assert!(at("\"100 MB\"", "-5").message.contains("a number of bytes"));
+        let plain = parse(&sample.replacen("\"100 MB\"", "5000", 1)).unwrap().plans;
+        assert_eq!(plain.values().next().unwrap().relay_bytes_per_month, Some(Bytes(5000)));
+        assert!(at("#listen = \"127.0.0.1:", "listen = \"0.0.0.0:").message.contains("this machine only"));
         assert!(at("#plan = \"free\"", "plan = \"gold\"").message.contains("plans.gold"));
         assert!(unknown.message.contains("net_works"), "{unknown}");
         assert!(parse("listen = [\"0.0.0.0:1\"]").unwrap_err().message.contains("public"));

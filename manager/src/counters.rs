@@ -24,15 +24,34 @@ pub enum Refusal {
     Busy,
     /// The storage could not write or read.
     Storage,
+    /// A network that has used what the relay may carry for it.
+    Quota,
 }
 
-const KINDS: usize = Refusal::Storage as usize + 1;
+const KINDS: usize = Refusal::Quota as usize + 1;
+
+impl Refusal {
+    /// Every kind, with its word.
+    pub const ALL: [(Self, &str); KINDS] = [
+        (Self::Sessions, "sessions"),
+        (Self::Source, "source"),
+        (Self::Protocol, "protocol-error"),
+        (Self::NotAMember, "not-a-member"),
+        (Self::Revoked, "revoked"),
+        (Self::Rejected, "rejected"),
+        (Self::Busy, "busy"),
+        (Self::Storage, "storage"),
+        (Self::Quota, "quota"),
+    ];
+}
 
 /// The counts since start.
 #[derive(Debug)]
 pub struct Counters {
     started: Instant,
     counts: [AtomicU64; KINDS],
+    /// Dials answered without a channel of the relay, and with one.
+    dials: [AtomicU64; 2],
     /// The second of the last log line of each kind, counted from one.
     logged: [AtomicU64; KINDS],
 }
@@ -40,12 +59,26 @@ pub struct Counters {
 impl Counters {
     /// All zero.
     pub fn new() -> Self {
-        Self { started: Instant::now(), counts: Default::default(), logged: Default::default() }
+        Self {
+            started: Instant::now(),
+            counts: Default::default(),
+            dials: Default::default(),
+            logged: Default::default(),
+        }
     }
 
     /// How many of that kind so far.
     pub fn of(&self, kind: Refusal) -> u64 {
         self.counts[kind as usize].load(Ordering::Relaxed)
+    }
+
+    /// How many nodes were dialled, with a channel of the relay or without one.
+    pub fn dials(&self, relayed: bool) -> u64 {
+        self.dials[usize::from(relayed)].load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn dialled(&self, relayed: bool) {
+        self.dials[usize::from(relayed)].fetch_add(1, Ordering::Relaxed);
     }
 
     /// Count one; true when it is this second's first of its kind and may be logged.

@@ -8,10 +8,12 @@
 //!
 //! The manager orders and introduces; it authors nothing. Every member verifies every entry again.
 
+mod channels;
 pub mod config;
 pub mod counters;
 mod desk;
 pub mod limits;
+pub mod metering;
 mod network;
 pub mod notify;
 pub mod presence;

@@ -46,6 +46,14 @@ pub const STORAGE_QUEUE: usize = 1024;
 /// Most writes that one transaction commits together.
 pub const GROUP_COMMIT_MAX: usize = 256;
 
+/// Rings and warnings that wait for a node that does not read its registered stream; further ones are
+/// dropped, for whoever rings does so again.
+pub const NOTICES_WAITING_MAX: usize = 32;
+
+/// How long a node's relay channels stay open after its session has ended: longer than it takes to come back,
+/// so that a blip on the way to the manager cuts nothing that is relayed.
+pub const CHANNEL_GRACE: Duration = Duration::from_secs(60);
+
 /// Bytes of entries read from the storage at a time while a fetch is answered; at least one entry.
 pub const FETCH_PAGE_BYTES: usize = 256 * 1024;
 

@@ -61,6 +61,8 @@ pub enum LastSeen {
 pub struct Whereabouts {
     /// When it was there.
     pub seen: LastSeen,
+    /// The session with this process that it is connected by, if it is.
+    pub session: Option<SessionId>,
     /// Its addresses, best first.
     pub candidates: Vec<SocketAddr>,
 }
@@ -97,8 +99,12 @@ impl Presence for Here {
 
     fn locate(&self, network: NetworkId, node: NodeId) -> Whereabouts {
         match self.0.get(&(network, node)) {
-            Some(place) => Whereabouts { seen: place.seen(), candidates: place.candidates.clone() },
-            None => Whereabouts { seen: LastSeen::Never, candidates: Vec::new() },
+            Some(place) => Whereabouts {
+                seen: place.seen(),
+                session: place.session,
+                candidates: place.candidates.clone(),
+            },
+            None => Whereabouts { seen: LastSeen::Never, session: None, candidates: Vec::new() },
         }
     }
 
@@ -143,13 +149,19 @@ mod tests {
         let mut here = Here::default();
         assert_eq!(here.locate(NET, NODE).seen, LastSeen::Never);
         assert_eq!(here.register(NET, NODE, 1, at(1)), None);
-        assert_eq!(here.locate(NET, NODE), Whereabouts { seen: LastSeen::Now, candidates: at(1) });
+        assert_eq!(
+            here.locate(NET, NODE),
+            Whereabouts { seen: LastSeen::Now, session: Some(1), candidates: at(1) }
+        );
         let seen = Seen { network: NET, node: NODE, at: 50, candidates: at(1) };
         assert_eq!(here.drop_session(NET, NODE, 1, 50), Some(seen.clone()));
         assert_eq!(here.locate(NET, NODE).seen, LastSeen::At(50));
         let mut restarted = Here::default();
         restarted.restore(seen);
-        assert_eq!(restarted.locate(NET, NODE), Whereabouts { seen: LastSeen::At(50), candidates: at(1) });
+        assert_eq!(
+            restarted.locate(NET, NODE),
+            Whereabouts { seen: LastSeen::At(50), session: None, candidates: at(1) }
+        );
         assert_eq!(restarted.list(NET), [(NODE, LastSeen::At(50))]);
         assert_eq!(restarted.list(OTHER), []);
     }
@@ -161,7 +173,10 @@ mod tests {
         assert_eq!(here.register(NET, NODE, 1, at(2)), None, "new addresses of one session replace nobody");
         assert_eq!(here.register(NET, NODE, 2, at(3)), Some(1));
         assert_eq!(here.drop_session(NET, NODE, 1, 50), None);
-        assert_eq!(here.locate(NET, NODE), Whereabouts { seen: LastSeen::Now, candidates: at(3) });
+        assert_eq!(
+            here.locate(NET, NODE),
+            Whereabouts { seen: LastSeen::Now, session: Some(2), candidates: at(3) }
+        );
         assert_eq!(here.register(OTHER, NODE, 3, at(4)), None, "networks do not know each other");
     }
 }

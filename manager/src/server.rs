@@ -13,7 +13,9 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use coco_tunnel::endpoint::{Accepting, Endpoint, EndpointOptions};
+use coco_tunnel::relay;
 use coco_tunnel::session::Session;
+use coconet::calendar::Month;
 use coconet::id::NetworkId;
 use coconet::key::NodeKeys;
 use coconet::ledger::{Entry, Ledger};
@@ -23,8 +25,9 @@ use tokio::task::{self, JoinSet};
 
 use crate::config::{Config, Limits};
 use crate::counters::{Counters, Refusal};
-use crate::desk::Desk;
+use crate::desk::{Desk, Kept, Relay};
 use crate::limits::DESK_QUEUE;
+use crate::now_ms;
 use crate::presence::{Here, Presence, SessionId};
 use crate::session::{House, serve};
 use crate::storage::thread;
@@ -63,6 +66,7 @@ impl Server {
         let started = Instant::now();
         let mut presence = Here::default();
         let ledgers = replay(&mut storage)?;
+        let relayed = storage.relayed(Month::at(now_ms()), None)?;
         storage.last_seen()?.into_iter().for_each(|seen| presence.restore(seen));
         tracing::info!(networks = ledgers.len(), took = ?started.elapsed(), "ledgers verified");
 
@@ -74,8 +78,9 @@ impl Server {
         };
         let listen =
             || config.listen.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let endpoint =
-            Endpoint::bind_for_messages(&options).map_err(|error| ServerError::Listen(listen(), error))?;
+        let (switch, control, strangers) = relay::switch(Instant::now());
+        let endpoint = Endpoint::bind_relaying(&options, switch)
+            .map_err(|error| ServerError::Listen(listen(), error))?;
         if endpoint.addresses().len() < options.listen.len() {
             let error = io::Error::other("one of the addresses could not be bound");
             return Err(ServerError::Listen(listen(), error));
@@ -84,8 +89,8 @@ impl Server {
         let (handle, thread) = thread::spawn(storage).map_err(ServerError::Thread)?;
         let (messages, inbox) = mpsc::channel(DESK_QUEUE);
         let counters = Arc::new(Counters::new());
-        let desk =
-            Desk::new(Arc::new(keys), config, Arc::clone(&counters), handle.clone(), presence, ledgers);
+        let (kept, relay) = (Kept { presence, ledgers, relayed }, Relay { control, strangers });
+        let desk = Desk::new(Arc::new(keys), config, Arc::clone(&counters), handle.clone(), kept, relay);
         Ok(Self {
             endpoint,
             house: House { desk: messages, storage: handle, counters },

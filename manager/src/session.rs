@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::counters::{Counters, Refusal};
-use crate::desk::{Answer, Message, Peer};
+use crate::desk::{Answer, Message, Peer, Pushes};
 use crate::limits::{
     FETCH_PAGE_BYTES, REQUEST_BURST, REQUEST_INTERVAL, REQUEST_TIMEOUT, REVOKE_GRACE, SESSION_IDLE,
     SESSION_STREAMS_MAX, STALL_TIMEOUT,
@@ -42,7 +42,7 @@ pub(crate) struct House {
 /// Serve `session` until it ends.
 pub(crate) async fn serve(session: Session, id: SessionId, house: House) {
     let (revoke, revoked) = watch::channel(false);
-    let arrived = Message::Arrived { session: id, key: session.peer(), revoked: revoke };
+    let arrived = Message::Arrived { id, session: session.clone(), revoked: revoke };
     if house.desk.send(arrived).await.is_err() {
         return;
     }
@@ -157,10 +157,11 @@ impl Stream {
             Answer::Entries { network, from, head, guest: Some(guest) } => {
                 self.viewed_entries(tx, network, from, head, &guest).await
             }
-            Answer::Registered { first, pushes, replaced } => {
+            Answer::Registered { first, pushes } => {
                 let served = async {
                     self.send(tx, &first).await?;
-                    self.push(tx, rx, network, pushes, replaced).await
+                    let Some(pushes) = pushes else { return Ok(()) };
+                    self.push(tx, rx, network, pushes).await
                 };
                 let served = served.await;
                 let (session, stream) = (self.peer.session, self.peer.stream);
@@ -267,14 +268,13 @@ impl Stream {
         self.send(tx, &Response::Head { seq: head.seq, head: head.head, view }).await
     }
 
-    /// Tell the node of every new head until it goes, and take its new addresses.
+    /// Tell the node of every new head, ring and warning until it goes, and take its new addresses.
     async fn push(
         &self,
         tx: &mut ChannelTx,
         rx: &mut ChannelRx,
         network: Option<NetworkId>,
-        mut pushes: watch::Receiver<Head>,
-        mut replaced: watch::Receiver<bool>,
+        Pushes { mut heads, mut replaced, mut notices }: Pushes,
     ) -> Result<(), FrameError> {
         let mut revoked = self.revoked.clone();
         loop {
@@ -283,13 +283,14 @@ impl Stream {
             let request = loop {
                 tokio::select! {
                     request = &mut read => break request,
-                    moved = pushes.changed() => {
+                    moved = heads.changed() => {
                         if moved.is_err() {
                             return Ok(());
                         }
-                        self.send_head(tx, &mut pushes).await?;
+                        self.send_head(tx, &mut heads).await?;
                     }
-                    _ = revoked.changed() => return self.send_head(tx, &mut pushes).await,
+                    Some(notice) = notices.recv() => self.send(tx, &notice).await?,
+                    _ = revoked.changed() => return self.send_head(tx, &mut heads).await,
                     Ok(_) = replaced.changed() => {
                         let message = "another session with this node's keys has registered";
                         return self.send(tx, &refuse(failed::CLONED, message)).await;
@@ -326,9 +327,9 @@ impl Stream {
     async fn send_head(
         &self,
         tx: &mut ChannelTx,
-        pushes: &mut watch::Receiver<Head>,
+        heads: &mut watch::Receiver<Head>,
     ) -> Result<(), FrameError> {
-        let Head { seq, head } = *pushes.borrow_and_update();
+        let Head { seq, head } = *heads.borrow_and_update();
         self.send(tx, &Response::Head { seq, head, view: None }).await
     }
 

@@ -98,7 +98,7 @@ fn a_bad_configuration_is_named_with_its_line_and_exits_78() {
     for command in ["run", "check", "address"] {
         let output = run(&[command], &state);
         assert_fails(&output, 78, "manager.toml", "edit ");
-        assert!(stderr(&output).contains("line 20:"), "{}", stderr(&output));
+        assert!(stderr(&output).contains("line 28:"), "{}", stderr(&output));
     }
 }
 

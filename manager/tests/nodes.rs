@@ -142,6 +142,8 @@ async fn a_registered_node_hears_of_each_new_head_and_is_found() {
     assert_eq!(answer, Response::Registered { observed: own, seq: 2, head });
     let (online, candidates, _) = laptop.locates(cam.id()).await;
     assert_eq!((online, candidates), (true, vec![own, offered[0]]), "seen first, nothing poisoned");
+    let ring = Response::Ring { node: laptop.id(), candidates: laptop.endpoint.addresses(), channel: None };
+    assert_eq!(receive(&mut stream).await, ring);
 
     let entry = laptop.publishes("a").await;
     assert_eq!(receive(&mut stream).await, Response::Head { seq: 3, head: entry.hash(), view: None });

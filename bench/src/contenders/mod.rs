@@ -5,10 +5,9 @@ mod coco;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::lab::{Lab, Side};
@@ -18,7 +17,7 @@ use crate::process::{Running, part};
 const BARE_PORT: u16 = 7001;
 
 /// A contender's name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Which {
     /// TCP from the application to the target, with nothing between
@@ -47,7 +46,6 @@ pub(crate) struct Field {
     pub(crate) contenders: Vec<Contender>,
     // Only held: dropped, they end.
     _background: Vec<Running>,
-    _scratch: Scratch,
 }
 
 /// A directory that goes with us.
@@ -55,8 +53,6 @@ pub(crate) struct Field {
 pub(crate) struct Scratch(PathBuf);
 
 impl Which {
-    pub(crate) const ALL: [Self; 3] = [Self::Raw, Self::Bare, Self::Coco];
-
     fn as_str(self) -> &'static str {
         match self {
             Self::Raw => "raw TCP",
@@ -73,8 +69,7 @@ impl fmt::Display for Which {
 }
 
 impl Field {
-    pub(crate) async fn set_up(lab: &Lab, which: &[Which]) -> anyhow::Result<Self> {
-        let scratch = Scratch::make()?;
+    pub(crate) async fn set_up(lab: &Lab, which: &[Which], scratch: &Path) -> anyhow::Result<Self> {
         let any = match lab {
             Lab::Namespaces(_) => "0.0.0.0:0",
             Lab::Loopback { .. } => "127.0.0.1:0",
@@ -89,14 +84,14 @@ impl Field {
                 Which::Raw => (SocketAddr::new(lab.address(Side::Far), port), Vec::new()),
                 Which::Bare => bare(lab, target).await?,
                 Which::Coco => {
-                    let coco = coco::set_up(lab, target, &scratch.0).await.context("setting up coco")?;
+                    let coco = coco::set_up(lab, target, scratch).await.context("setting up coco")?;
                     background.push(coco.manager);
                     (coco.address, coco.daemons)
                 }
             };
             contenders.push(Contender { which: *which, address, idle_mb: larger_mb(&ends)?, ends });
         }
-        Ok(Self { contenders, _background: background, _scratch: scratch })
+        Ok(Self { contenders, _background: background })
     }
 }
 
@@ -115,10 +110,14 @@ async fn bare(lab: &Lab, target: SocketAddr) -> anyhow::Result<(SocketAddr, Vec<
 }
 
 impl Scratch {
-    fn make() -> anyhow::Result<Self> {
+    pub(crate) fn make() -> anyhow::Result<Self> {
         let directory = std::env::temp_dir().join(format!("coco-bench.{}", std::process::id()));
         std::fs::create_dir(&directory).with_context(|| directory.display().to_string())?;
         Ok(Self(directory))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 }
 

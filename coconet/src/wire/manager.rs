@@ -203,7 +203,8 @@ pub enum Response {
         /// Bytes that may be relayed in a month, if that has a limit.
         #[n(2)]
         limit: Option<u64>,
-        /// Bytes relayed in this month, each counted once: of the network, or of the nodes told of.
+        /// Bytes relayed in this month. Of the whole network, each counts once; otherwise it is what the
+        /// nodes told of sent and got.
         #[n(3)]
         used: u64,
         /// Whether that is all of the network's.
@@ -219,7 +220,8 @@ pub enum Response {
         #[n(7)]
         more: bool,
     },
-    /// On a registered stream, once a month each: the relay has carried 80 % of what it may, or all of it.
+    /// On a registered stream: the relay has carried 80 % of what it may in a month, or all of it. Told at
+    /// each of the two, and to a node that registers later.
     #[n(10)]
     Quota {
         /// Bytes relayed this month.
@@ -231,13 +233,13 @@ pub enum Response {
     },
 }
 
-/// What was relayed on one day (UTC), each byte counted once.
+/// What was relayed on one day (UTC).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub struct DayUsage {
     /// Day of the month, from 1.
     #[n(0)]
     pub day: u8,
-    /// Bytes.
+    /// Bytes, counted as in the month.
     #[n(1)]
     pub bytes: u64,
 }

@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use coconet::calendar::{Day, Month};
 use coconet::id::{NetworkId, NodeId};
 
-use super::{Range, Seen, Storage, StorageError, StoredEntry, Write};
+use super::{Range, Relayed, Seen, Storage, StorageError, StoredEntry, Traffic, Write};
 
-/// Entries and last-seen times in memory.
+/// Everything in memory.
 #[derive(Debug, Default)]
 pub struct Memory {
     entries: BTreeMap<NetworkId, Vec<Vec<u8>>>,
     seen: BTreeMap<(NetworkId, NodeId), Seen>,
+    relayed: BTreeMap<(NetworkId, NodeId, Day), Traffic>,
     full: Arc<AtomicBool>,
 }
 
@@ -45,6 +47,7 @@ impl Storage for Memory {
             return Err(StorageError::Full);
         }
         let (mut entries, mut seen) = (self.entries.clone(), self.seen.clone());
+        let mut relayed = self.relayed.clone();
         for write in writes {
             match write {
                 Write::Entry(entry) => {
@@ -57,9 +60,13 @@ impl Storage for Memory {
                 Write::Seen(last) => {
                     seen.insert((last.network, last.node), last.clone());
                 }
+                Write::Relayed(rows) => rows.iter().for_each(|row| {
+                    *relayed.entry((row.network, row.node, row.day)).or_default() += row.traffic;
+                }),
+                Write::Forget(before) => relayed.retain(|(_, _, day), _| *day >= before.first()),
             }
         }
-        (self.entries, self.seen) = (entries, seen);
+        (self.entries, self.seen, self.relayed) = (entries, seen, relayed);
         Ok(())
     }
 
@@ -76,5 +83,13 @@ impl Storage for Memory {
             page.push(bytes.clone());
         }
         Ok(page)
+    }
+
+    fn relayed(&mut self, month: Month, of: Option<NetworkId>) -> Result<Vec<Relayed>, StorageError> {
+        let wanted = self.relayed.iter().filter(|((network, _, day), _)| {
+            day.month() == month && of.is_none_or(|wanted| wanted == *network)
+        });
+        let row = |(&(network, node, day), &traffic)| Relayed { network, node, day, traffic };
+        Ok(wanted.map(row).collect())
     }
 }

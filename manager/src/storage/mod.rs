@@ -9,13 +9,14 @@
 
 use std::net::SocketAddr;
 
+use coconet::calendar::{Day, Month};
 use coconet::id::{NetworkId, NodeId};
 
 pub mod memory;
 pub mod sqlite;
 pub(crate) mod thread;
 
-/// Keeps ledgers and when nodes were last seen.
+/// Keeps ledgers, when nodes were last seen, and what was relayed.
 pub trait Storage: Send + 'static {
     /// Hand every entry to `each`, network by network and in order within one. The first error of `each`
     /// ends it.
@@ -33,6 +34,9 @@ pub trait Storage: Send + 'static {
     /// The entries of `network` from `range.from` up to `range.last`, fewer when they are more than
     /// `range.bytes`, but at least one if there is one.
     fn read(&mut self, network: NetworkId, range: Range) -> Result<Vec<Vec<u8>>, StorageError>;
+
+    /// What was relayed in `month`, in every network or in one, in the order of network, node and day.
+    fn relayed(&mut self, month: Month, of: Option<NetworkId>) -> Result<Vec<Relayed>, StorageError>;
 }
 
 /// One thing to write.
@@ -42,6 +46,39 @@ pub enum Write {
     Entry(StoredEntry),
     /// A node was seen; replaces what was known.
     Seen(Seen),
+    /// So much more was relayed; added to what there is.
+    Relayed(Vec<Relayed>),
+    /// Forget what was relayed before that month.
+    Forget(Month),
+}
+
+/// What a node sent into the relay and got out of it on one day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Relayed {
+    /// In which network.
+    pub network: NetworkId,
+    /// Which node.
+    pub node: NodeId,
+    /// On which day.
+    pub day: Day,
+    /// How much.
+    pub traffic: Traffic,
+}
+
+/// Bytes of a node's relayed traffic.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// What the node sent.
+    pub sent: u64,
+    /// What was sent to it.
+    pub received: u64,
+}
+
+impl std::ops::AddAssign for Traffic {
+    fn add_assign(&mut self, more: Self) {
+        self.sent = self.sent.saturating_add(more.sent);
+        self.received = self.received.saturating_add(more.received);
+    }
 }
 
 /// An entry's place and bytes.
@@ -156,7 +193,22 @@ mod tests {
                 candidates: (0..ports).map(address).collect(),
             })
         });
-        prop::collection::vec(prop_oneof![3 => place, 1 => seen], 0..5)
+        let relayed = prop::collection::vec(relayed(), 0..4).prop_map(Write::Relayed);
+        let forget =
+            (202_606..202_609u32).prop_map(|month| Write::Forget(Month::from_number(month).unwrap()));
+        prop::collection::vec(prop_oneof![6 => place, 2 => seen, 2 => relayed, 1 => forget], 0..5)
+    }
+
+    fn relayed() -> impl Strategy<Value = Relayed> {
+        let day = (6..9u32, 1..31u32).prop_map(|(month, day)| 20_260_000 + month * 100 + day);
+        (0..3u8, 0..3u8, day, any::<u32>(), any::<u32>()).prop_map(|(net, node, day, sent, received)| {
+            Relayed {
+                network: network(net),
+                node: NodeId([node; 32]),
+                day: Day::from_number(day).unwrap(),
+                traffic: Traffic { sent: sent.into(), received: received.into() },
+            }
+        })
     }
 
     proptest! {
@@ -177,6 +229,11 @@ mod tests {
             let range = Range { from, last, bytes };
             for number in 0..3 {
                 prop_assert_eq!(file.read(network(number), range), twin.read(network(number), range));
+            }
+            for month in [202_606, 202_607, 202_608].map(|number| Month::from_number(number).unwrap()) {
+                for of in [None, Some(network(1)), Some(network(9))] {
+                    prop_assert_eq!(file.relayed(month, of), twin.relayed(month, of));
+                }
             }
         }
     }

@@ -6,13 +6,14 @@
 use std::path::Path;
 use std::time::Duration;
 
+use coconet::calendar::{Day, Month};
 use coconet::id::{Hash, NetworkId, NodeId};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, params};
 
-use super::{Range, Seen, Storage, StorageError, StoredEntry, Write};
+use super::{Range, Relayed, Seen, Storage, StorageError, StoredEntry, Traffic, Write};
 
 /// The schema this program reads and writes.
-pub const SCHEMA_VERSION: i64 = 1;
+pub const SCHEMA_VERSION: i64 = 2;
 
 /// How long another process (a backup, `check`) may hold the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -31,6 +32,15 @@ const SCHEMA: &str = "
         candidates BLOB NOT NULL,
         PRIMARY KEY (network, node)
     ) STRICT, WITHOUT ROWID;
+    CREATE TABLE relayed (
+        network  BLOB NOT NULL,
+        node     BLOB NOT NULL,
+        day      INTEGER NOT NULL,
+        sent     INTEGER NOT NULL,
+        received INTEGER NOT NULL,
+        PRIMARY KEY (network, node, day)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX relayed_by_day ON relayed (day);
 ";
 
 /// The open file.
@@ -100,6 +110,8 @@ impl Storage for Sqlite {
             match write {
                 Write::Entry(entry) => insert_entry(&transaction, entry)?,
                 Write::Seen(seen) => upsert_seen(&transaction, seen)?,
+                Write::Relayed(rows) => rows.iter().try_for_each(|row| add_relayed(&transaction, row))?,
+                Write::Forget(before) => forget_relayed(&transaction, *before)?,
             }
         }
         transaction.commit().map_err(failed)
@@ -121,6 +133,37 @@ impl Storage for Sqlite {
             page.push(bytes);
         }
         Ok(page)
+    }
+
+    fn relayed(&mut self, month: Month, of: Option<NetworkId>) -> Result<Vec<Relayed>, StorageError> {
+        let sql = match of {
+            Some(_) => {
+                "SELECT network, node, day, sent, received FROM relayed
+                        WHERE network = ?1 AND day BETWEEN ?2 AND ?3 ORDER BY network, node, day"
+            }
+            None => {
+                "SELECT network, node, day, sent, received FROM relayed
+                     WHERE ?1 IS NULL AND day BETWEEN ?2 AND ?3 ORDER BY network, node, day"
+            }
+        };
+        let mut statement = self.0.prepare_cached(sql).map_err(failed)?;
+        let days = (month.first().number(), month.end().number());
+        let mut rows = statement.query(params![of.map(|of| of.0.0), days.0, days.1]).map_err(failed)?;
+        let mut relayed = Vec::new();
+        while let Some(row) = rows.next().map_err(failed)? {
+            let day = row.get(2).map_err(failed)?;
+            relayed.push(Relayed {
+                network: NetworkId(Hash(row.get(0).map_err(failed)?)),
+                node: NodeId(row.get(1).map_err(failed)?),
+                day: Day::from_number(day)
+                    .ok_or_else(|| StorageError::Damaged(format!("{day} is no day")))?,
+                traffic: Traffic {
+                    sent: unsigned(row.get(3).map_err(failed)?)?,
+                    received: unsigned(row.get(4).map_err(failed)?)?,
+                },
+            });
+        }
+        Ok(relayed)
     }
 }
 
@@ -160,6 +203,22 @@ fn upsert_seen(transaction: &Transaction<'_>, seen: &Seen) -> Result<(), Storage
                ON CONFLICT (network, node) DO UPDATE SET at = excluded.at, candidates = excluded.candidates";
     let mut upsert = transaction.prepare_cached(sql).map_err(failed)?;
     upsert.execute(params![seen.network.0.0, seen.node.0, signed(seen.at), candidates]).map_err(failed)?;
+    Ok(())
+}
+
+fn add_relayed(transaction: &Transaction<'_>, row: &Relayed) -> Result<(), StorageError> {
+    let sql = "INSERT INTO relayed (network, node, day, sent, received) VALUES (?1, ?2, ?3, ?4, ?5)
+               ON CONFLICT (network, node, day) DO UPDATE
+               SET sent = sent + excluded.sent, received = received + excluded.received";
+    let mut add = transaction.prepare_cached(sql).map_err(failed)?;
+    let (sent, received) = (signed(row.traffic.sent), signed(row.traffic.received));
+    add.execute(params![row.network.0.0, row.node.0, row.day.number(), sent, received]).map_err(failed)?;
+    Ok(())
+}
+
+fn forget_relayed(transaction: &Transaction<'_>, before: Month) -> Result<(), StorageError> {
+    let mut forget = transaction.prepare_cached("DELETE FROM relayed WHERE day < ?1").map_err(failed)?;
+    forget.execute([before.first().number()]).map_err(failed)?;
     Ok(())
 }
 
@@ -226,10 +285,10 @@ pub(super) mod tests {
     fn another_version_and_a_link_are_refused() {
         let scratch = Scratch::new();
         let storage = scratch.created();
-        storage.0.pragma_update(None, "user_version", 2).unwrap();
+        storage.0.pragma_update(None, "user_version", SCHEMA_VERSION + 1).unwrap();
         drop(storage);
         let refused = Sqlite::open(&scratch.file()).unwrap_err();
-        assert_eq!(refused, StorageError::Version { found: 2, expected: SCHEMA_VERSION });
+        assert_eq!(refused, StorageError::Version { found: SCHEMA_VERSION + 1, expected: SCHEMA_VERSION });
         symlink(scratch.file(), scratch.0.join("link")).unwrap();
         assert!(matches!(Sqlite::open(&scratch.0.join("link")), Err(StorageError::Other(_))));
     }

@@ -5,10 +5,11 @@
 
 use std::thread::JoinHandle;
 
+use coconet::calendar::Month;
 use coconet::id::NetworkId;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Range, Storage, StorageError, Write};
+use super::{Range, Relayed, Storage, StorageError, Write};
 use crate::limits::{GROUP_COMMIT_MAX, STORAGE_QUEUE};
 
 /// How to reach the storage. The thread ends when the last one is dropped.
@@ -18,6 +19,7 @@ pub(crate) struct StorageHandle(mpsc::Sender<Job>);
 enum Job {
     Write(Write, oneshot::Sender<Result<(), StorageError>>),
     Read(NetworkId, Range, oneshot::Sender<Result<Vec<Vec<u8>>, StorageError>>),
+    Relayed(Month, Option<NetworkId>, oneshot::Sender<Result<Vec<Relayed>, StorageError>>),
 }
 
 /// Give `storage` its thread.
@@ -47,6 +49,17 @@ impl StorageHandle {
         self.0.send(Job::Read(network, range, reply)).await.map_err(|_| StorageError::Closed)?;
         answer.await.unwrap_or(Err(StorageError::Closed))
     }
+
+    /// What was relayed in `month`, as far as it was written before this was asked.
+    pub(crate) async fn relayed(
+        &self,
+        month: Month,
+        of: Option<NetworkId>,
+    ) -> Result<Vec<Relayed>, StorageError> {
+        let (reply, answer) = oneshot::channel();
+        self.0.send(Job::Relayed(month, of, reply)).await.map_err(|_| StorageError::Closed)?;
+        answer.await.unwrap_or(Err(StorageError::Closed))
+    }
 }
 
 fn run(mut storage: impl Storage, mut queue: mpsc::Receiver<Job>) {
@@ -61,12 +74,26 @@ fn run(mut storage: impl Storage, mut queue: mpsc::Receiver<Job>) {
                 }
                 // Whoever has given up no longer listens.
                 Job::Read(network, range, reply) => drop(reply.send(storage.read(network, range))),
+                Job::Relayed(month, of, reply) => {
+                    // What was queued before the question belongs to its answer.
+                    finish(&mut storage, &mut writes, &mut replies);
+                    drop(reply.send(storage.relayed(month, of)));
+                }
             }
         }
-        for (outcome, reply) in commit(&mut storage, &writes).into_iter().zip(replies) {
-            drop(reply.send(outcome));
-        }
+        finish(&mut storage, &mut writes, &mut replies);
     }
+}
+
+fn finish(
+    storage: &mut impl Storage,
+    writes: &mut Vec<Write>,
+    replies: &mut Vec<oneshot::Sender<Result<(), StorageError>>>,
+) {
+    for (outcome, reply) in commit(storage, writes).into_iter().zip(replies.drain(..)) {
+        drop(reply.send(outcome));
+    }
+    writes.clear();
 }
 
 fn commit(storage: &mut impl Storage, writes: &[Write]) -> Vec<Result<(), StorageError>> {

@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use coco_manager::config::{Config, Limits, Listen, Plan};
+use coco_manager::config::{Config, Limits, Listen, Metrics, Plan};
 use coco_manager::counters::Counters;
 use coco_manager::server::{Server, ServerError};
 use coco_manager::storage::Storage;
@@ -97,8 +97,12 @@ impl House {
             listen: Listen::new(vec![loopback()]).unwrap(),
             public: "127.0.0.1:4433".parse().unwrap(),
             limits,
+            metrics: Metrics::default(),
             plan,
-            plans: BTreeMap::from([("free".parse().unwrap(), Plan { nodes_per_network: Some(2) })]),
+            plans: BTreeMap::from([(
+                "free".parse().unwrap(),
+                Plan { nodes_per_network: Some(2), relay_bytes_per_month: None },
+            )]),
         };
         let server = Server::bind(&config, keys(MANAGER), storage).unwrap();
         let (address, counters) = (server.addresses()[0], server.counters());

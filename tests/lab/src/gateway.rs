@@ -145,8 +145,8 @@ impl SiteHandle {
         &self.wire
     }
 
-    /// All NATs forget all mappings and connections, as if switched off and on: what comes in finds nothing, what
-    /// goes out gets new ports.
+    /// All NATs forget all mappings and connections, as if switched off and on: what comes in finds nothing,
+    /// what goes out gets new ports.
     pub fn flush_mappings(&self) {
         for gateway in &self.gateways {
             gateway.flush(&self.site);

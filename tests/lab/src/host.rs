@@ -78,7 +78,8 @@ impl Host {
         place.subnet.v6(place.number).expect("a host with an IPv6 address")
     }
 
-    /// Other addresses instead of those it has: another public subnet, or another number in the LAN. Returns them.
+    /// Other addresses instead of those it has: another public subnet, or another number in the LAN. Returns
+    /// them.
     pub fn renumber(&self) -> Vec<IpAddr> {
         let mut place = self.place();
         if let Some(lan) = place.lan {
@@ -91,8 +92,8 @@ impl Host {
         place.subnet.addresses(place.number)
     }
 
-    /// Unplug it and plug it in at another site, as a telephone goes from one radio cell to the next or to the Wi-Fi at home:
-    /// `eth0` goes and comes back with other addresses. Returns them.
+    /// Unplug it and plug it in at another site, as a telephone goes from one radio cell to the next or to
+    /// the Wi-Fi at home: `eth0` goes and comes back with other addresses. Returns them.
     pub fn move_to(&self, site: &SiteHandle) -> Vec<IpAddr> {
         {
             let mut place = self.place();
@@ -102,14 +103,15 @@ impl Host {
         self.renumber()
     }
 
-    /// A command that runs `program` on this host, whoever spawns it and when; the process is the program's own. It
-    /// is killed with the lab if it still runs. It sees the files of the machine, but for `/sys`.
+    /// A command that runs `program` on this host, whoever spawns it and when; the process is the program's
+    /// own. It is killed with the lab if it still runs. It sees the files of the machine, but for `/sys`.
     #[must_use]
     pub fn command(&self, program: &str) -> Command {
         self.namespace.command(program)
     }
 
-    /// Run `what` on this host, on a thread of its own. Sockets it makes, and threads it starts, stay on this host.
+    /// Run `what` on this host, on a thread of its own. Sockets it makes, and threads it starts, stay on this
+    /// host.
     pub fn enter<T: Send>(&self, what: impl FnOnce() -> T + Send) -> T {
         self.namespace.enter(what)
     }
@@ -131,8 +133,8 @@ impl Host {
         Arc::clone(&self.place().wire)
     }
 
-    /// What programs here tried to send, whether it left or not: to itself, to neighbours that are not there, while
-    /// unplugged. Segments sent at once count as one packet; [`Wire::sent`] counts what left.
+    /// What programs here tried to send, whether it left or not: to itself, to neighbours that are not there,
+    /// while unplugged. Segments sent at once count as one packet; [`Wire::sent`] counts what left.
     #[must_use]
     pub fn tried(&self) -> Vec<Sent> {
         counters::read(&self.namespace, TABLE)

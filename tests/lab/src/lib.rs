@@ -1,9 +1,9 @@
 //! A small internet in network namespaces, to test coco in: homes behind NATs of every kind, walls, bad lines.
 //!
-//! A [`Lab`] is one router, the internet, with public IPv4 and IPv6 addresses. From it hang public hosts, such
-//! as a manager's ([`Lab::public_host`]), and sites ([`Lab::site`]): one gateway, or two behind carrier-grade
-//! NAT, and a LAN of hosts behind them. [`Site`] says what a site is like; the kinds of NAT are those of RFC 4787
-//! and are measured, not believed, by this crate's own tests with [`probe`].
+//! A [`Lab`] is one router, the internet, with public IPv4 and IPv6 addresses. From it hang public hosts,
+//! such as a manager's ([`Lab::public_host`]), and sites ([`Lab::site`]): one gateway, or two behind
+//! carrier-grade NAT, and a LAN of hosts behind them. [`Site`] says what a site is like; the kinds of NAT are
+//! those of RFC 4787 and are measured, not believed, by this crate's own tests with [`probe`].
 //!
 //! ```no_run
 //! use coco_lab::{Lab, Site};
@@ -22,17 +22,17 @@
 //! [`Host::enter`]. What can go wrong is arranged on wires: each host and each site has one, see [`Wire`], and
 //! one made with [`Conditions`] delays, loses, reorders and duplicates packets.
 //!
-//! Everything ends with the [`Lab`], also when the test panics: programs are killed, and the kernel takes the rest
-//! down, as nothing has a name outside this process. Labs of several tests run side by side.
+//! Everything ends with the [`Lab`], also when the test panics: programs are killed, and the kernel takes the
+//! rest down, as nothing has a name outside this process. Labs of several tests run side by side.
 //!
 //! The lab is for tests, so what it cannot do it says by panicking: it wants root, Linux with nftables and
 //! `/dev/net/tun`, and the Debian packages `iproute2`, `nftables`, `conntrack` and `util-linux`.
 //!
-//! Why it is not `patchbay`, which does much of this: its mappings are keyed by the internal port alone, so two hosts
-//! with one port share a mapping, and keep the port, which hides whoever mistakes the internal port for the
-//! external one; its address filter is per NAT, not per mapping; its bad links need netem, which is not in every
-//! kernel; and timeouts, flushes, holes and counters would have to go around it. What is left are some `ip`
-//! and `nft` lines, which stand here.
+//! Why it is not `patchbay`, which does much of this: its mappings are keyed by the internal port alone, so
+//! two hosts with one port share a mapping, and keep the port, which hides whoever mistakes the internal port
+//! for the external one; its address filter is per NAT, not per mapping; its bad links need netem, which is
+//! not in every kernel; and timeouts, flushes, holes and counters would have to go around it. What is left
+//! are some `ip` and `nft` lines, which stand here.
 
 mod counters;
 mod gateway;

@@ -1,7 +1,7 @@
 //! What a NAT does, measured as RFC 5780 does it: two servers with two ports each.
 //!
-//! All sockets are in this process, so the servers need no protocol: where a packet appears to come from is read
-//! off the server's socket, and each of the four can send to it.
+//! All sockets are in this process, so the servers need no protocol: where a packet appears to come from is
+//! read off the server's socket, and each of the four can send to it.
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -16,8 +16,8 @@ const SILENCE: Duration = Duration::from_millis(300);
 /// Of each server, the two ports.
 const PORTS: [u16; 2] = [3478, 3479];
 
-/// How often two hosts try to meet: the first packets open the filters, the second pass them, the third go to where
-/// the second came from.
+/// How often two hosts try to meet: the first packets open the filters, the second pass them, the third go to
+/// where the second came from.
 const ROUNDS: usize = 3;
 
 /// What was found.
@@ -60,7 +60,7 @@ impl Prober {
         };
         let client = socket(host);
         let inside_out = seen(&client, one)?;
-        assert!(arrives(one, inside_out, &client), "an answer does not arrive");
+        // The answer last: it could open what the first packet has not.
         let filtering = if arrives(two, inside_out, &client) {
             Behaviour::EndpointIndependent
         } else if arrives(one_other_port, inside_out, &client) {
@@ -68,23 +68,31 @@ impl Prober {
         } else {
             Behaviour::AddressAndPortDependent
         };
+        assert!(arrives(one, inside_out, &client), "an answer does not arrive");
         Some(Found { mapping, filtering, external })
     }
 
     /// Where the first server sees `client`; `None`: it does not.
     #[must_use]
     pub fn external(&self, client: &UdpSocket) -> Option<SocketAddr> {
-        seen(client, &self.servers[0][0])
+        self.seen_by(0, client)
     }
 
-    /// Does a packet from server `server` (0 or 1), from its first port, arrive at `client` when sent to `external`?
+    /// Where server `server` (0 or 1) sees `client`, at its first port.
+    #[must_use]
+    pub fn seen_by(&self, server: usize, client: &UdpSocket) -> Option<SocketAddr> {
+        seen(client, &self.servers[server][0])
+    }
+
+    /// Does a packet from server `server` (0 or 1), from its first port, arrive at `client` when sent to
+    /// `external`?
     #[must_use]
     pub fn reaches(&self, server: usize, external: SocketAddr, client: &UdpSocket) -> bool {
         arrives(&self.servers[server][0], external, client)
     }
 
-    /// Where each of two hosts sees the other from when they send to each other's external endpoints; `None`: they do
-    /// not.
+    /// Where each of two hosts sees the other from when they send to each other's external endpoints; `None`:
+    /// they do not.
     #[must_use]
     pub fn hairpin(&self, a: &Host, b: &Host) -> Option<[SocketAddr; 2]> {
         let [a, b] = [a, b].map(socket);
@@ -98,8 +106,8 @@ impl Prober {
     }
 }
 
-/// Can two hosts meet? Each learns its external endpoint from a server, is told the other's, and sends there, then
-/// to where the other's packets really come from.
+/// Can two hosts meet? Each learns its external endpoint from a server, is told the other's, and sends there,
+/// then to where the other's packets really come from.
 #[must_use]
 pub fn punch(prober: &Prober, a: &Host, b: &Host) -> bool {
     let (a, b) = (socket(a), socket(b));

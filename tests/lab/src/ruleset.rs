@@ -17,7 +17,6 @@
 //!
 //! The symmetric NAT is Linux's own with random ports; it has no tables, and lets in answers only.
 
-use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -49,19 +48,13 @@ impl Rules {
             Behaviour::EndpointIndependent => self.endpoint_independent(),
             Behaviour::AddressDependent | Behaviour::AddressAndPortDependent => SYMMETRIC.to_owned(),
         };
-        let mut script = String::new();
-        let egress = match self.egress {
-            Egress::Everything => "accept",
-            Egress::Tcp443 => "tcp dport 443 accept",
-            Egress::Proxy => "drop",
-        };
+        let egress = verdict(self.egress);
         let admitted = match self.nat.filtering() {
             Behaviour::EndpointIndependent => "",
             Behaviour::AddressDependent => "ip daddr . udp dport . ip saddr @contacted",
             Behaviour::AddressAndPortDependent => "ip daddr . udp dport . ip saddr . udp sport @sent_to",
         };
-        let _ = write!(
-            script,
+        format!(
             "table ip nat
             delete table ip nat
             table ip nat {{
@@ -95,16 +88,15 @@ impl Rules {
             }}
             ",
             timeout = self.timeout.as_secs(),
-        );
-        script
+        )
     }
 
     fn endpoint_independent(&self) -> String {
         let Self { address, timeout, .. } = self;
         let timeout = timeout.as_secs();
         let not_hairpin = if self.hairpin { "" } else { "iifname wan" };
-        // nft 1.0.6 puts this number into the port the little-endian way round: the low byte, from 4 up, becomes
-        // the high one. So consecutive mappings are 256 ports apart and none is privileged.
+        // nft 1.0.6 puts this number into the port the little-endian way round: the low byte, from 4 up,
+        // becomes the high one. So consecutive mappings are 256 ports apart and none is privileged.
         let first = u16::from(self.generation) << 8 | 4;
         format!(
             "map external {{
@@ -159,11 +151,7 @@ const SYMMETRIC: &str = "chain source_endpoint {
 
 /// IPv6 at a site with a NAT: answers come in, nothing else.
 pub(crate) fn ipv6_firewall(egress: Egress) -> String {
-    let egress = match egress {
-        Egress::Everything => "accept",
-        Egress::Tcp443 => "tcp dport 443 accept",
-        Egress::Proxy => "drop",
-    };
+    let egress = verdict(egress);
     format!(
         "table ip6 firewall {{
             chain forward {{
@@ -175,4 +163,13 @@ pub(crate) fn ipv6_firewall(egress: Egress) -> String {
         }}
         "
     )
+}
+
+/// On what comes from the hosts and goes to the internet.
+fn verdict(egress: Egress) -> &'static str {
+    match egress {
+        Egress::Everything => "accept",
+        Egress::Tcp443 => "tcp dport 443 accept",
+        Egress::Proxy => "drop",
+    }
 }

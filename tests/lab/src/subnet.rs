@@ -27,8 +27,8 @@ impl Subnet {
         }
     }
 
-    /// What stands in each home: all LANs are the same net, so that a private address that is tried from another
-    /// home leads astray, as it does outside.
+    /// What stands in each home: all LANs are the same net, so that a private address that is tried from
+    /// another home leads astray, as it does outside.
     pub(crate) fn home() -> Self {
         Self { v4: Some(Ipv4Addr::new(192, 168, 1, 0)), v6: None }
     }
@@ -75,8 +75,8 @@ impl Subnet {
         lines
     }
 
-    /// Lines of `ip` by which a router finds this subnet behind number `number` of `between`; none for nets that
-    /// are nobody's business outside.
+    /// Lines of `ip` by which a router finds this subnet behind number `number` of `between`; none for nets
+    /// that are nobody's business outside.
     pub(crate) fn reach(self, between: Self, number: u8) -> String {
         let mut lines = String::new();
         if let (Some(net), Some(via)) = (self.v4.filter(|net| !net.is_private()), between.v4(number)) {

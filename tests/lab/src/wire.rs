@@ -77,8 +77,9 @@ impl Wire {
         self.order(|orders| *orders = Orders::default());
     }
 
-    /// What came up this wire since it was made or [forgotten](Self::forget_sent), dropped or not. Addresses of the LAN
-    /// that nobody has are asked for by ARP in vain, and nothing comes: see [`Host::tried`](crate::Host::tried).
+    /// What came up this wire since it was made or [forgotten](Self::forget_sent), dropped or not. Addresses
+    /// of the LAN that nobody has are asked for by ARP in vain, and nothing comes: see
+    /// [`Host::tried`](crate::Host::tried).
     #[must_use]
     pub fn sent(&self) -> Vec<Sent> {
         counters::read(&self.upper, &self.table())

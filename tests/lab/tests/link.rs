@@ -28,7 +28,8 @@ fn sockets(near: &Host, far: &Host) -> [UdpSocket; 2] {
     ends
 }
 
-/// The numbers of the packets that arrive at `to` of `count` sent by `from`, a few at a time, in the order of arrival.
+/// The numbers of the packets that arrive at `to` of `count` sent by `from`, a few at a time, in the order of
+/// arrival.
 fn numbers(from: &UdpSocket, to: &UdpSocket, count: u32) -> Vec<u32> {
     let mut numbers = Vec::new();
     thread::scope(|scope| {

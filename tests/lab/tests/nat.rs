@@ -148,6 +148,11 @@ fn a_mapping_lasts_while_it_is_used_and_no_longer_than_its_timeout() {
         sleep(timeout / 2);
         check(true);
     }
+    // The mapping has lasted, not just the flow that was used.
+    assert!(prober.reaches(1, external[0], &clients[0]), "a full cone is still open to others");
+    for (client, external) in clients.iter().zip(external).take(3) {
+        assert_eq!(prober.seen_by(1, client), Some(external));
+    }
     // The firewall forgets by the clock: there is no event to wait for.
     sleep(timeout + Duration::from_millis(1100));
     check(false);

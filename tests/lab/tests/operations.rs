@@ -4,10 +4,10 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::{Child, Stdio};
-use std::time::Instant;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use coco_lab::probe::{Prober, arrives, punch, seen, socket};
 use coco_lab::{Host, Lab, Sent, Site};
@@ -17,7 +17,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 fn server(host: &Host) -> (UdpSocket, SocketAddr) {
     let address = SocketAddr::from((host.v4(), 7000));
     let server = host.udp(address);
-    server.set_read_timeout(Some(std::time::Duration::from_millis(300))).unwrap();
+    server.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
     (server, address)
 }
 
@@ -74,9 +74,13 @@ fn a_site_that_moves_keeps_its_hosts_and_loses_its_mappings() {
         assert!(!prober.reaches(0, before, &client));
         assert!(prober.reaches(0, after, &client));
         // The way back by IPv6 has moved with it.
-        let at_one = one.udp((one.v6(), 7000));
-        at_one.set_read_timeout(Some(std::time::Duration::from_millis(300))).unwrap();
-        assert_eq!(seen(&host.udp((host.v6(), 0)), &at_one).unwrap().ip(), IpAddr::from(host.v6()));
+        let [at_one, at_host] = [&one, &host].map(|host| host.udp((host.v6(), 7000)));
+        for end in [&at_one, &at_host] {
+            end.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+        }
+        let six = seen(&at_host, &at_one).unwrap();
+        assert_eq!(six, at_host.local_addr().unwrap());
+        assert!(arrives(&at_one, six, &at_host));
     }
 }
 
@@ -105,7 +109,7 @@ fn an_ipv6_hole_counts_the_header_too() {
     let lab = Lab::new();
     let (one, two) = (lab.public_host("one"), lab.public_host("two"));
     let to = two.udp((two.v6(), 7000));
-    to.set_read_timeout(Some(std::time::Duration::from_millis(300))).unwrap();
+    to.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
     let from = one.udp((one.v6(), 0));
     let passes = |size: usize| {
         from.send_to(&vec![0; size - 48], (two.v6(), 7000)).unwrap();
@@ -158,14 +162,12 @@ fn blocked_udp_and_a_cut_line_stop_what_was_running_and_let_it_go_on() {
 fn blocked_udp_lets_tcp_through() {
     let lab = Lab::new();
     let (one, two) = (lab.public_host("one"), lab.public_host("two"));
-    let listener = two.enter(|| std::net::TcpListener::bind((two.v4(), 443))).unwrap();
+    let listener = two.enter(|| TcpListener::bind((two.v4(), 443))).unwrap();
     one.wire().block_udp(true);
     let address = listener.local_addr().unwrap();
-    one.enter(|| std::net::TcpStream::connect_timeout(&address, std::time::Duration::from_secs(2))).unwrap();
+    one.enter(|| TcpStream::connect_timeout(&address, Duration::from_secs(2))).unwrap();
     one.wire().cut();
-    let cut = one.enter(|| {
-        std::net::TcpStream::connect_timeout(&address, std::time::Duration::from_millis(300)).is_err()
-    });
+    let cut = one.enter(|| TcpStream::connect_timeout(&address, Duration::from_millis(300)).is_err());
     assert!(cut);
 }
 
@@ -209,6 +211,9 @@ fn each_packet_that_leaves_is_counted_by_destination_even_to_nowhere() {
     assert_eq!(udp_sent(&host), expected);
     host.wire().forget_sent();
     assert!(udp_sent(&host).is_empty());
+    host.wire().blackhole(one.v4().into(), 0);
+    client.send_to(&[0; 100], (one.v4(), 7000)).unwrap();
+    assert_eq!(udp_sent(&host), [to(one.v4().into(), 7000, 1, 128)], "what is dropped has left the host");
     // The line of the site counts what got as far.
     let out = site.wire().sent();
     assert!(out.iter().any(|sent| sent.to == IpAddr::from(one.v4()) && sent.packets == 3));
@@ -310,7 +315,7 @@ fn programs_end_with_the_lab_also_when_the_test_panics() {
 #[test]
 fn the_next_lab_ends_what_a_killed_one_has_left() {
     // As if of a process that is no more: no process was started before the machine.
-    let mut orphan = std::process::Command::new("sleep").arg("1000").env("COCO_LAB", "1:0").spawn().unwrap();
+    let mut orphan = Command::new("sleep").arg("1000").env("COCO_LAB", "1:0").spawn().unwrap();
     let lab = Lab::new();
     let mut own = sleeper(&lab.public_host("one"));
     let other = Lab::new();
