@@ -261,11 +261,7 @@ impl Store {
                     id: row.get::<_, u32>(0)?.into(),
                     network: NetworkId(Hash(row.get(1)?)),
                     resource: resource.parse().map_err(|_| rusqlite::Error::InvalidQuery)?,
-                    end: if row.get(3)? {
-                        TunnelEnd::Exposed(place)
-                    } else {
-                        TunnelEnd::Opened(place, mode)
-                    },
+                    end: if row.get(3)? { TunnelEnd::Exposed(place) } else { TunnelEnd::Opened(place, mode) },
                 })
             })?;
             rows.collect()

@@ -442,14 +442,7 @@ impl Daemon {
         self.state_dir.remove_keys(node.network()).map_err(|error| key_fault(&error))
     }
 
-    fn open_on(
-        &self,
-        node: Arc<Node>,
-        id: u64,
-        resource: Name,
-        listen: &str,
-        mode: PathMode,
-    ) -> Result<()> {
+    fn open_on(&self, node: Arc<Node>, id: u64, resource: Name, listen: &str, mode: PathMode) -> Result<()> {
         let address = listen.parse().map_err(|_| Fault::failed("a damaged listen address in the state"))?;
         let listener = Listener::Restored(address);
         let max_clients = self.config.tunnel.max_clients;

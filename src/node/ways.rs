@@ -149,13 +149,7 @@ impl Node {
     }
 
     /// Keep a session on the best way until it ends.
-    pub(super) async fn tend(
-        self: Arc<Self>,
-        peer: NodeId,
-        session: Session,
-        mode: PathMode,
-        relay: Relay,
-    ) {
+    pub(super) async fn tend(self: Arc<Self>, peer: NodeId, session: Session, mode: PathMode, relay: Relay) {
         let (notices, mut told) = mpsc::channel(NOTICES);
         let mut gone = self.gone.subscribe();
         let drive = Drive { mode, own: self.own.watch(), relay: relay.subscribe(), notices };

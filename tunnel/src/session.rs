@@ -75,7 +75,11 @@ pub struct SessionStats {
 impl Session {
     pub(crate) fn new(connection: Connection, peer: StaticKey) -> Self {
         let shown = Mutex::new(Shown { path: PathId::ZERO, why: Why::First });
-        Self { connection, peer, shared: Arc::new(Shared { shown, rates: Mutex::default(), used: Notify::new() }) }
+        Self {
+            connection,
+            peer,
+            shared: Arc::new(Shared { shown, rates: Mutex::default(), used: Notify::new() }),
+        }
     }
 
     /// Whose session it is.

@@ -8,10 +8,12 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind as Clap;
 use clap::{ColorChoice, CommandFactory, Parser, Subcommand, ValueEnum};
 use coconet::id::NodeId;
 use coconet::name::{Name, NameError};
+use coconet::path_mode::PathMode;
 
 use crate::duration;
 use crate::fail::Fail;
@@ -170,6 +172,9 @@ Examples:
         /// How long to wait for the node that offers it
         #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = duration::parse)]
         timeout: Duration,
+        /// Which ways its packets may take
+        #[arg(long, value_name = "PATH", default_value = "direct-first", value_parser = path_modes())]
+        path: PathMode,
     },
     /// List what is exposed and opened here
     List,
@@ -191,10 +196,10 @@ pub(crate) struct Ping {
     /// The network, where there is more than one
     #[arg(long, value_name = "NAME")]
     pub(crate) network: Option<Name>,
-    /// How often
-    #[arg(short, long, value_name = "N", default_value_t = 3)]
+    /// How often [default: until an answer comes directly, at most 10 times]
+    #[arg(short, long, value_name = "N")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) count: u32,
+    pub(crate) count: Option<u32>,
     /// How long to wait for each answer
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration::parse)]
     pub(crate) timeout: Duration,
@@ -243,6 +248,10 @@ impl FromStr for NodeRef {
         }
         text.parse().map(|name: Name| Self(name.into())).map_err(|error: NameError| error.to_string())
     }
+}
+
+fn path_modes() -> impl TypedValueParser<Value = PathMode> {
+    PossibleValuesParser::new(PathMode::ALL.map(PathMode::as_str)).try_map(|text| text.parse::<PathMode>())
 }
 
 fn listen_address(text: &str) -> Result<SocketAddr, &'static str> {

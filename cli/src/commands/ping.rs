@@ -1,4 +1,5 @@
-//! `ping`: the round trip to a node, over the path its packets take now.
+//! `ping`: the round trip to a node, over the path its packets take now. Without a count it goes on until one
+//! comes directly.
 
 use std::time::Duration;
 
@@ -13,6 +14,9 @@ use crate::units;
 /// Time between two pings: as the ping everybody knows.
 const INTERVAL: Duration = Duration::from_secs(1);
 
+/// Pings before giving up on a direct path, which takes a few seconds where it is possible.
+const UNTIL_DIRECT: u32 = 10;
+
 pub(super) async fn run(context: &Context, args: &args::Ping) -> Result<(), Fail> {
     let request = Ping {
         node: args.node.as_str().to_owned(),
@@ -22,7 +26,8 @@ pub(super) async fn run(context: &Context, args: &args::Ping) -> Result<(), Fail
     let limit = args.timeout + GRACE;
     let mut answered = false;
     let mut last = None;
-    for turn in 0..args.count {
+    let mut relayed = None;
+    for turn in 0..args.count.unwrap_or(UNTIL_DIRECT) {
         if turn > 0 {
             tokio::time::sleep(INTERVAL).await;
         }
@@ -30,9 +35,14 @@ pub(super) async fn run(context: &Context, args: &args::Ping) -> Result<(), Fail
             Ok(answer) => {
                 answered = true;
                 context.out.answer(&answer, |pong| [line(pong)])?;
+                let direct = answer.value.path.starts_with("direct");
+                if direct && args.count.is_none() {
+                    return Ok(());
+                }
+                relayed = Some(answer.value.node).filter(|_| !direct);
             }
             // A lost packet is what a ping looks for; anything else will not change by asking again.
-            Err(fail) if fail.kind() == Some(ErrorKind::TimedOut) && args.count > 1 => {
+            Err(fail) if fail.kind() == Some(ErrorKind::TimedOut) && args.count != Some(1) => {
                 context.out.note(&fail.summary());
                 last = Some(fail);
             }
@@ -40,8 +50,17 @@ pub(super) async fn run(context: &Context, args: &args::Ping) -> Result<(), Fail
         }
     }
     match last {
-        Some(fail) if !answered => Err(fail.within(format!("no answer to {} pings", args.count))),
-        Some(_) | None => Ok(()),
+        Some(fail) if !answered => {
+            let pings = args.count.unwrap_or(UNTIL_DIRECT);
+            Err(fail.within(format!("no answer to {pings} pings")))
+        }
+        Some(_) | None => {
+            if let Some(node) = relayed.filter(|_| args.count.is_none()) {
+                context.out.note(&format!("note: no direct path to {node} yet"));
+                context.out.hint(&format!("{} doctor", context.me()));
+            }
+            Ok(())
+        }
     }
 }
 

@@ -140,18 +140,37 @@ fn peers(peers: &[Peer]) -> Vec<String> {
     if peers.is_empty() {
         return Vec::new();
     }
-    let mut table = Table::new(&["PEER", "USER", "PATH", "RTT", "IN", "OUT"]);
+    let mut table = Table::new(&["PEER", "USER", "PATH", "RTT", "LOSS", "IN", "OUT", "WHY"]);
     for peer in peers {
         table.row([
             peer.name.to_string(),
             peer.user.to_string(),
             path(peer),
             peer.rtt_us.map(units::round_trip).unwrap_or_default(),
-            units::bytes(peer.bytes_in),
-            units::bytes(peer.bytes_out),
+            loss(peer),
+            traffic(peer.bytes_in, peer.rate_in),
+            traffic(peer.bytes_out, peer.rate_out),
+            peer.why.clone().unwrap_or_default(),
         ]);
     }
     table.lines()
+}
+
+/// Packets lost of those sent.
+fn loss(peer: &Peer) -> String {
+    if peer.path.is_none() || peer.packets_sent == 0 {
+        return String::new();
+    }
+    format!("{:.1}%", peer.packets_lost as f64 * 100.0 / peer.packets_sent as f64)
+}
+
+/// Bytes in all, and in a second when there are any.
+fn traffic(bytes: u64, rate: u64) -> String {
+    if rate == 0 {
+        units::bytes(bytes)
+    } else {
+        format!("{} ({}/s)", units::bytes(bytes), units::bytes(rate))
+    }
 }
 
 fn path(peer: &Peer) -> String {

@@ -1,6 +1,5 @@
 //! `tunnel`: offering services, and opening those of others.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use coconet::control::{Direction, Done, Expose, Open, Tunnel, TunnelState, Tunnels};
@@ -18,8 +17,10 @@ use crate::units;
 pub(super) async fn run(context: &Context, command: args::Tunnel) -> Result<(), Fail> {
     match command {
         args::Tunnel::Expose { url, name, network } => expose(context, &url, name, network).await,
-        args::Tunnel::Open { resource, network, listen, timeout } => {
-            open(context, resource, network, listen, timeout).await
+        args::Tunnel::Open { resource, network, listen, timeout, path } => {
+            let listen = listen.map(|address| address.to_string());
+            let request = Open { resource, network, listen, timeout_s: Some(timeout.as_secs()), path };
+            open(context, &request, timeout).await
         }
         args::Tunnel::List => list(context).await,
         args::Tunnel::Close { tunnel, network } => {
@@ -55,16 +56,8 @@ async fn expose(context: &Context, url: &str, name: Name, network: Option<Name>)
     Ok(())
 }
 
-async fn open(
-    context: &Context,
-    resource: Name,
-    network: Option<Name>,
-    listen: Option<SocketAddr>,
-    wait: Duration,
-) -> Result<(), Fail> {
-    let listen = listen.map(|address| address.to_string());
-    let request = Open { resource, network, listen, timeout_s: Some(wait.as_secs()) };
-    let answer = context.client.post::<Tunnel>("/v1/open", &request, wait + GRACE).await?;
+async fn open(context: &Context, request: &Open, wait: Duration) -> Result<(), Fail> {
+    let answer = context.client.post::<Tunnel>("/v1/open", request, wait + GRACE).await?;
     // A player takes this word as it is: it has to be one.
     let url =
         answer.value.url.as_deref().filter(|url| !url.contains(char::is_whitespace) && clean(url) == *url);

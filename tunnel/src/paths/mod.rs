@@ -225,8 +225,10 @@ impl Driver<'_> {
         let span = now.saturating_duration_since(since);
         if span >= RATE_SPAN {
             let per_second = |bytes: u64| (bytes as f64 / span.as_secs_f64()) as u64;
-            let rates =
-                (per_second(received.saturating_sub(received_before)), per_second(sent.saturating_sub(sent_before)));
+            let rates = (
+                per_second(received.saturating_sub(received_before)),
+                per_second(sent.saturating_sub(sent_before)),
+            );
             self.session.show_rates(rates);
             self.counted = (now, received, sent);
         }
