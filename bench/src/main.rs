@@ -106,7 +106,7 @@ fn main() -> ExitCode {
         Some(Part::Load(job)) => load::run(job),
         Some(Part::BareNear { peer }) => on_one_thread(bare::near(*peer)),
         Some(Part::BareFar { listen, target }) => on_one_thread(bare::far(*listen, *target)),
-        Some(Part::Relay { listen }) => on_one_thread(relay::serve(*listen)),
+        Some(Part::Relay { listen }) => on_one_thread(relay::relay(*listen)),
         Some(Part::RelayLoad(job)) => relay::run(job),
         None => on_one_thread(until_stopped(&args)),
     };

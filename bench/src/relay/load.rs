@@ -17,7 +17,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use clap::Args;
 use coco_tunnel::SOCKET_BUFFER;
-use coco_tunnel::relay::{frame, serve};
+use coco_tunnel::relay::frame;
+use coco_tunnel::relay::serve::{self, Parcel};
 use noq::udp::{RecvMeta, UdpSocketState};
 use serde::{Deserialize, Serialize};
 use tokio::io::Interest;
@@ -30,7 +31,7 @@ use crate::process::cpu_seconds;
 pub(super) const DATAGRAM: usize = 1200;
 
 /// Datagrams under way, at most.
-const WINDOW: u64 = 1024;
+const WINDOW: u64 = 512;
 
 /// What nobody has received for so long is lost.
 const LOST_AFTER: Duration = Duration::from_millis(10);
@@ -228,8 +229,9 @@ impl Round<'_> {
             header.copy_from_slice(&sender.header);
             datagram[..8].copy_from_slice(&number.to_be_bytes());
         }
+        let parcel = Parcel::new(self.relay, None, &self.bytes, stride);
         loop {
-            match serve::send(&sender.io, &sender.state, None, self.relay, &self.bytes, stride) {
+            match serve::send(&sender.io, &sender.state, &parcel) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::sleep(PAUSE),
                 other => break other?,
             }

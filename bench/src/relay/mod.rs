@@ -16,7 +16,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 pub(crate) use load::{Job, run};
-pub(crate) use ours::serve;
+pub(crate) use ours::relay;
 
 use crate::lab::{Lab, Side};
 use crate::measure::Plan;

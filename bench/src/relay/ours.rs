@@ -1,7 +1,7 @@
 //! Our relay: the switch inside the socket of a QUIC endpoint, as a manager has it.
 //!
-//! What carries is the manager's: `noq`'s endpoint driver and its buffers, [`Switch::forward`] in `poll_recv`,
-//! [`serve::send`]. What is left out is whoever opens channels: here it is anybody who asks on a TCP connection,
+//! What carries is the manager's: `noq`'s endpoint driver and its buffers, [`Switch::forward_into`] and an
+//! [`Outbox`] in `poll_recv`. What is left out is whoever opens channels: here it is anybody who asks on a TCP connection,
 //! without any proof, because the load has no ledger and is to begin at once. No QUIC comes.
 
 use std::fmt;
@@ -14,14 +14,15 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use coco_tunnel::SOCKET_BUFFER;
-use coco_tunnel::relay::{Budget, End, Switch, SwitchControl, serve, switch};
+use coco_tunnel::relay::serve::{self, Outbox, Parcel};
+use coco_tunnel::relay::{Budget, End, Switch, SwitchControl, switch};
 use noq::udp::{RecvMeta, Transmit, UdpSocketState};
 use noq::{AsyncUdpSocket, Endpoint, EndpointConfig, TokioRuntime, UdpSender};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
-/// Relays until it is ended; prints its address, which is that of the TCP listener too.
-pub(crate) async fn serve(listen: SocketAddr) -> anyhow::Result<()> {
+/// Relay until it is ended; print its address, which is that of the TCP listener too.
+pub(crate) async fn relay(listen: SocketAddr) -> anyhow::Result<()> {
     let io = std::net::UdpSocket::bind(listen)?;
     let tuned = socket2::SockRef::from(&io);
     tuned.set_recv_buffer_size(SOCKET_BUFFER)?;
@@ -59,7 +60,7 @@ fn open_channels(control: &SwitchControl, mut stream: TcpStream) -> anyhow::Resu
     Ok(())
 }
 
-/// Asks for a channel; `asked` is a connection to [`serve`]'s listener.
+/// Asks for a channel; `asked` is a connection to [`relay`]'s listener.
 pub(super) fn ask(asked: &mut BufReader<TcpStream>, a: SocketAddr, b: SocketAddr) -> anyhow::Result<u64> {
     let question = serde_json::to_string(&[a, b])? + "\n";
     asked.get_mut().write_all(question.as_bytes())?;
@@ -101,12 +102,13 @@ impl AsyncUdpSocket for Socket {
                 other => other?,
             };
             let now = Instant::now();
+            let mut outbox = Outbox::new(|parcel: &Parcel<'_>| serve::send(io, state, parcel));
             for (buf, meta) in bufs.iter_mut().zip(meta.iter_mut()).take(count) {
+                outbox.mark(meta.ecn);
                 let batch = &mut buf[..meta.len];
-                meta.len = switch.forward(now, meta.addr, batch, meta.stride, |to, packets, stride| {
-                    serve::send(io, state, meta.ecn, to, packets, stride)
-                });
+                meta.len = switch.forward_into(now, meta.addr, batch, meta.stride, &mut outbox);
             }
+            outbox.flush(switch.counters());
             return Poll::Ready(Ok(count));
         }
     }

@@ -60,7 +60,7 @@ impl SiteHandle {
                 }
                 Some(carrier) => {
                     let wire = Wire::new(&carrier.namespace, &namespace, WAN, MTU, None);
-                    carrier.namespace.ip(&format!("link set {} master {LAN}\n", wire.device()));
+                    carrier.bridge(&wire);
                     (wire, carrier.inside)
                 }
             };
@@ -109,7 +109,7 @@ impl SiteHandle {
     pub(crate) fn plug(&self, host: &Namespace) -> (Wire, Option<Subnet>) {
         let gateway = &self.gateways[0];
         let wire = Wire::new(&gateway.namespace, host, DEVICE, MTU, None);
-        gateway.namespace.ip(&format!("link set {} master {LAN}\n", wire.device()));
+        gateway.bridge(&wire);
         (wire, Some(gateway.inside))
     }
 
@@ -198,6 +198,12 @@ impl Gateway {
             // A connection whose mapping is gone is gone, even if its packets go on.
             ("netfilter/nf_conntrack_tcp_loose", "0"),
         ]);
+    }
+
+    /// Make `wire` one of the LAN's.
+    fn bridge(&self, wire: &Wire) {
+        self.namespace.ip(&format!("link set {} master {LAN}\n", wire.device()));
+        self.namespace.await_carrier(LAN);
     }
 
     fn load(&self, site: &Site) {

@@ -16,6 +16,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 use std::{panic, thread};
 
 use nix::sched::{CloneFlags, setns, unshare};
@@ -48,6 +49,9 @@ const ROUTER_SYSCTLS: &[(&str, &str)] = &[
 /// Absent where the kernel has no bridge firewall, and then not needed.
 const BRIDGE_SYSCTLS: &[&str] =
     &["bridge/bridge-nf-call-iptables", "bridge/bridge-nf-call-ip6tables", "bridge/bridge-nf-call-arptables"];
+
+const CARRIER_TIMEOUT: Duration = Duration::from_secs(10);
+const CARRIER_POLL: Duration = Duration::from_millis(5);
 
 /// `/sys/class/net` is that of the namespace it was mounted in.
 const OWN_SYS: &str = r#"mount -t sysfs sysfs /sys && exec "$0" "$@""#;
@@ -113,9 +117,24 @@ impl Namespace {
         format!("w{}", self.devices.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Run lines of `ip` inside.
-    pub(crate) fn ip(&self, lines: &str) {
-        self.feed(Command::new("ip").args(["-batch", "-"]), "iproute2", lines);
+    /// Run lines of `ip` inside; their output.
+    pub(crate) fn ip(&self, lines: &str) -> String {
+        self.feed(Command::new("ip").args(["-batch", "-"]), "iproute2", lines)
+    }
+
+    /// Return when `device` carries packets. A device that is up drops them until the kernel has noticed, in its
+    /// own time, that there is another end; recent kernels do so when they are asked.
+    pub(crate) fn await_carrier(&self, device: &str) {
+        let deadline = Instant::now() + CARRIER_TIMEOUT;
+        loop {
+            let shown = self.ip(&format!("link show dev {device}\n"));
+            // TUN devices have no state.
+            if shown.contains(" state UP ") || shown.contains(" state UNKNOWN ") {
+                return;
+            }
+            assert!(Instant::now() < deadline, "no carrier: {shown}");
+            thread::sleep(CARRIER_POLL);
+        }
     }
 
     /// Run an `nft` script inside; all of it takes effect at once or nothing.

@@ -33,7 +33,7 @@ struct Orders {
 }
 
 impl Wire {
-    /// A new wire from `upper` to `lower`, where its device is called `name`; both ends are up.
+    /// A new wire from `upper` to `lower`, where its device is called `name`; both ends carry packets.
     pub(crate) fn new(
         upper: &Arc<Namespace>,
         lower: &Namespace,
@@ -53,6 +53,8 @@ impl Wire {
         }
         upper.ip(&format!("link set {device} up\n"));
         lower.ip(&format!("link set {name} up\n"));
+        lower.await_carrier(name);
+        upper.await_carrier(&device);
         upper.nft(&rules(&device));
         Self { upper: Arc::clone(upper), device, orders: Mutex::default(), link }
     }

@@ -2,7 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![expect(clippy::print_stdout, reason = "each test says what it found")]
 
-use std::net::SocketAddr;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -179,6 +180,31 @@ fn flushed_mappings_let_nothing_in_and_come_back_with_another_port() {
         assert!(after.ip() == before.ip() && after.port() != before.port());
         assert!(prober.reaches(0, after, &client));
     }
+}
+
+#[test]
+fn flushed_mappings_end_tcp_connections_without_a_word() {
+    let lab = Lab::new();
+    let server = lab.public_host("server");
+    let site = lab.site(Site::port_restricted());
+    let host = site.host("host");
+    let listener = server.enter(|| TcpListener::bind((server.v4(), 443))).unwrap();
+    let address = listener.local_addr().unwrap();
+    let connect = || {
+        let near = host.enter(|| TcpStream::connect_timeout(&address, Duration::from_secs(2))).unwrap();
+        let (far, _) = listener.accept().unwrap();
+        far.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        (near, far)
+    };
+    let (mut near, mut far) = connect();
+    near.write_all(b"before").unwrap();
+    far.read_exact(&mut [0; 6]).unwrap();
+    site.flush_mappings();
+    near.write_all(b"after").unwrap();
+    assert_eq!(far.read(&mut [0; 6]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    let (mut near, mut far) = connect();
+    near.write_all(b"again").unwrap();
+    far.read_exact(&mut [0; 5]).unwrap();
 }
 
 #[test]

@@ -23,4 +23,4 @@ pub use control::{
     Budget, COMMANDS, Counters, End, MAX_CHANNELS, MAX_PER_NODE, Meter, STRANGERS, Stranger, SwitchControl,
     SwitchError, canonical,
 };
-pub use switch::{ANSWERS_PER_SECOND, IDLE, STRANGER_EVERY, Switch, switch};
+pub use switch::{ANSWERS_PER_SECOND, IDLE, Outlet, STRANGER_EVERY, Switch, switch};

@@ -54,6 +54,7 @@ pub fn switch(now: Instant) -> (Switch, SwitchControl, mpsc::Receiver<Stranger>)
         answers,
         looked: now,
         answer: Vec::with_capacity(frame::ASK_LEN),
+        quic: Vec::new(),
     };
     (switch, control, reported)
 }
@@ -68,6 +69,29 @@ pub struct Switch {
     answers: Allowance,
     looked: Instant,
     answer: Vec<u8>,
+    quic: Vec<u8>,
+}
+
+/// Where a switch's packets go.
+pub trait Outlet<'b> {
+    /// Packets of a channel for a bound address, back to back, each `stride` long except the last. They stay as they are until the
+    /// received batch is given back.
+    fn data(&mut self, to: SocketAddr, packets: &'b [u8], stride: usize) -> io::Result<()>;
+
+    /// An answer for the sender of the batch.
+    fn answer(&mut self, to: SocketAddr, packet: &[u8]) -> io::Result<()>;
+}
+
+struct AtOnce<F>(F);
+
+impl<F: FnMut(SocketAddr, &[u8], usize) -> io::Result<()>> Outlet<'_> for AtOnce<F> {
+    fn data(&mut self, to: SocketAddr, packets: &[u8], stride: usize) -> io::Result<()> {
+        (self.0)(to, packets, stride)
+    }
+
+    fn answer(&mut self, to: SocketAddr, packet: &[u8]) -> io::Result<()> {
+        (self.0)(to, packet, packet.len())
+    }
 }
 
 /// One end of a channel, found by the id its node uses.
@@ -90,8 +114,8 @@ impl Switch {
     /// Take the relay's frames out of a received batch and forward them.
     ///
     /// To be called with every batch, since it also does what the control has told. `send` is given an address and packets for it,
-    /// back to back, each as long as the last argument says except the last one; what it refuses is lost and
-    /// counted, as packets are. It is asked only for addresses bound to an open channel and, with answers
+    /// back to back, each as long as the last argument says except the last one; what it refuses is lost,
+    /// counted and not charged. It is asked only for addresses bound to an open channel and, with answers
     /// no longer than the question, for `from`. Returns how many bytes of QUIC are now at the front of the
     /// batch, with the stride as before.
     pub fn forward(
@@ -100,45 +124,75 @@ impl Switch {
         from: SocketAddr,
         batch: &mut [u8],
         stride: usize,
-        mut send: impl FnMut(SocketAddr, &[u8], usize) -> io::Result<()>,
+        send: impl FnMut(SocketAddr, &[u8], usize) -> io::Result<()>,
+    ) -> usize {
+        self.forward_into(now, from, batch, stride, &mut AtOnce(send))
+    }
+
+    /// The same for an outlet that may keep the packets for a while.
+    pub fn forward_into<'b>(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        batch: &'b mut [u8],
+        stride: usize,
+        outlet: &mut impl Outlet<'b>,
     ) -> usize {
         self.tend(now);
         let (from, stride) = (canonical(from), stride.max(1));
-        let (mut at, mut kept) = (0, 0);
-        while let Some(run) = frame::run_at(batch, stride, at) {
-            at = run.range.end;
+        let quic = self.quic_first(batch, stride);
+        let (_, mut rest) = batch.split_at_mut(quic);
+        while let Some(run) = frame::run_at(rest, stride, 0) {
+            let (packets, behind) = std::mem::take(&mut rest).split_at_mut(run.range.end);
+            rest = behind;
             match run.kind {
-                Kind::Quic => {
-                    let length = run.range.len();
-                    if run.range.start != kept {
-                        batch.copy_within(run.range, kept);
-                    }
-                    kept += length;
-                }
-                Kind::Data(channel) => {
-                    self.data(now, from, channel, &mut batch[run.range], stride, &mut send);
-                }
-                Kind::Other => self.other(now, from, &batch[run.range], &mut send),
-                Kind::Junk => add(&self.counters().junk, run.range.len().div_ceil(stride)),
+                Kind::Data(channel) => self.data(now, from, channel, packets, stride, outlet),
+                Kind::Other => self.other(now, from, packets, outlet),
+                // QUIC is all in front.
+                Kind::Quic | Kind::Junk => add(&self.counters().junk, packets.len().div_ceil(stride)),
             }
         }
-        kept
+        quic
     }
 
-    fn data(
+    /// Bring QUIC to the front; how many bytes it has. Only a mixed batch is copied.
+    fn quic_first(&mut self, batch: &mut [u8], stride: usize) -> usize {
+        match frame::run_at(batch, stride, 0) {
+            Some(run) if run.kind == Kind::Quic && run.range.end == batch.len() => return batch.len(),
+            Some(_) | None => self.quic.clear(),
+        }
+        let (mut at, mut others) = (0, 0);
+        while let Some(run) = frame::run_at(batch, stride, at) {
+            at = run.range.end;
+            if run.kind == Kind::Quic {
+                self.quic.extend_from_slice(&batch[run.range]);
+                continue;
+            }
+            let length = run.range.len();
+            if run.range.start != others {
+                batch.copy_within(run.range, others);
+            }
+            others += length;
+        }
+        batch.copy_within(..others, self.quic.len());
+        batch[..self.quic.len()].copy_from_slice(&self.quic);
+        self.quic.len()
+    }
+
+    fn data<'b>(
         &mut self,
         now: Instant,
         from: SocketAddr,
         channel: u64,
-        frames: &mut [u8],
+        frames: &'b mut [u8],
         stride: usize,
-        send: &mut impl FnMut(SocketAddr, &[u8], usize) -> io::Result<()>,
+        outlet: &mut impl Outlet<'b>,
     ) {
         let counters = &self.shared.counters;
         let packets = frames.len().div_ceil(stride);
         let Some(port) = self.ports.get_mut(&channel) else {
             add(&counters.unknown, packets);
-            return self.answer(now, from, &Frame::Gone { channel }, send);
+            return self.answer(now, from, &Frame::Gone { channel }, outlet);
         };
         if port.bound != from {
             add(&counters.unbound, packets);
@@ -146,7 +200,7 @@ impl Switch {
                 port.reported = Some(now);
                 // Full: lost, and reported again by the next packet after a second.
                 let _ = self.strangers.try_send(Stranger { channel, from });
-                self.answer(now, from, &Frame::Gone { channel }, send);
+                self.answer(now, from, &Frame::Gone { channel }, outlet);
             }
             return;
         }
@@ -159,9 +213,9 @@ impl Switch {
             // A run of data frames has a whole header in each.
             frame[1..HEADER].copy_from_slice(&id);
         }
-        match send(port.to, frames, stride) {
+        let bytes = frames.len() - packets * HEADER;
+        match outlet.data(port.to, frames, stride) {
             Ok(()) => {
-                let bytes = frames.len() - packets * HEADER;
                 add(&counters.packets, packets);
                 add(&counters.bytes, bytes);
                 add(&port.seat.meter.sent, bytes);
@@ -176,16 +230,10 @@ impl Switch {
         }
     }
 
-    fn other(
-        &mut self,
-        now: Instant,
-        from: SocketAddr,
-        packet: &[u8],
-        send: &mut impl FnMut(SocketAddr, &[u8], usize) -> io::Result<()>,
-    ) {
+    fn other<'b>(&mut self, now: Instant, from: SocketAddr, packet: &[u8], outlet: &mut impl Outlet<'b>) {
         match Frame::parse(packet) {
             Some(Frame::Ask { token }) => {
-                self.answer(now, from, &Frame::Seen { token, address: from }, send);
+                self.answer(now, from, &Frame::Seen { token, address: from }, outlet);
             }
             // It has done its work on the way.
             Some(Frame::Punch) => {}
@@ -195,20 +243,14 @@ impl Switch {
         }
     }
 
-    fn answer(
-        &mut self,
-        now: Instant,
-        to: SocketAddr,
-        frame: &Frame<'_>,
-        send: &mut impl FnMut(SocketAddr, &[u8], usize) -> io::Result<()>,
-    ) {
+    fn answer<'b>(&mut self, now: Instant, to: SocketAddr, frame: &Frame<'_>, outlet: &mut impl Outlet<'b>) {
         if !self.answers.take(now) {
             return add(&self.counters().unanswered, 1);
         }
         self.answer.clear();
         frame.encode(&mut self.answer);
         // Unsent, it is asked for again.
-        if send(to, &self.answer, self.answer.len()).is_ok() {
+        if outlet.answer(to, &self.answer).is_ok() {
             add(&self.counters().answers, 1);
         }
     }
@@ -283,7 +325,8 @@ impl Switch {
         expired.truncate(MAX_CHANNELS);
     }
 
-    fn counters(&self) -> &Counters {
+    /// What was carried and dropped.
+    pub fn counters(&self) -> &Counters {
         &self.shared.counters
     }
 }
