@@ -20,9 +20,9 @@ use std::time::Duration;
 
 use coco_tunnel::any_interface;
 use coco_tunnel::endpoint::{Endpoint, EndpointOptions};
-use coco_tunnel::relay::frame::Frame;
+use coco_tunnel::relay::frame::{self, Frame};
 use coconet::control::{LedgerStatus, Member, MemberNode, Members, Network, ResourceLine, SelfNode, VERSION};
-use coconet::id::{NetworkId, NodeId};
+use coconet::id::{NetworkId, NodeId, StaticKey};
 use coconet::key::NodeKeys;
 use coconet::ledger::{Ledger, NodeKind, Op};
 use coconet::name::Name;
@@ -191,12 +191,13 @@ impl Node {
         self.manager.nudge();
     }
 
-    /// Ask whoever listens at `server` where it sees this node; none when it does not say so within `wait`.
-    pub async fn where_seen(&self, server: SocketAddr, wait: Duration) -> Option<SocketAddr> {
+    /// Ask the manager of that key, at `server`, where it sees this node; none when it does not say so within
+    /// `wait`.
+    pub async fn where_seen(&self, key: StaticKey, server: SocketAddr, wait: Duration) -> Option<SocketAddr> {
         let token = random::bytes().map(u64::from_be_bytes).ok()?;
         let seen = self.expect_seen(token);
         let mut ask = Vec::new();
-        Frame::Ask { token }.encode(&mut ask);
+        Frame::Ask { token, proof: frame::proof(&key, token) }.encode(&mut ask);
         self.endpoint.send_frame(server, &ask);
         let seen = tokio::time::timeout(wait, seen).await;
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(&token);

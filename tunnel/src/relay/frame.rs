@@ -5,7 +5,7 @@
 //! | 0 | [`Frame::Punch`] | nothing |
 //! | 1 | [`Frame::Data`] | channel u64, one QUIC datagram |
 //! | 2 | [`Frame::Gone`] | channel u64 |
-//! | 3 | [`Frame::Ask`] | token u64, zeros up to [`ASK_LEN`] |
+//! | 3 | [`Frame::Ask`] | token u64, [`proof`] of it, zeros up to [`ASK_LEN`] |
 //! | 4 | [`Frame::Seen`] | token u64, family u8 (4 or 6), port u16, address |
 //!
 //! A packet with the bit [`QUIC_BIT`] in its first byte is QUIC and no frame. A frame has one spelling; what is
@@ -18,6 +18,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 
+use coconet::id::{Hash, StaticKey};
+use subtle::ConstantTimeEq;
+
 /// Set in the first byte of each QUIC packet (RFC 9000, "fixed bit"), clear in that of each relay frame.
 pub const QUIC_BIT: u8 = 0x40;
 
@@ -26,6 +29,9 @@ pub const HEADER: usize = 9;
 
 /// Bytes of an `ask`: as long as the longest `seen`, so that answering amplifies nothing.
 pub const ASK_LEN: usize = 32;
+
+/// Bytes of a [`proof`].
+pub const PROOF_LEN: usize = 16;
 
 const PUNCH: u8 = 0;
 const DATA: u8 = 1;
@@ -54,6 +60,8 @@ pub enum Frame<'a> {
     Ask {
         /// Comes back in the answer.
         token: u64,
+        /// That the sender knows whom it asks; see [`proof`].
+        proof: [u8; PROOF_LEN],
     },
     /// There I see you.
     Seen {
@@ -80,9 +88,10 @@ impl<'a> Frame<'a> {
                 rest.is_empty().then_some(Self::Gone { channel })
             }
             (ASK, _) => {
-                let (token, padding) = number(rest)?;
+                let (token, rest) = number(rest)?;
+                let (proof, padding) = rest.split_first_chunk()?;
                 (packet.len() == ASK_LEN && padding.iter().all(|byte| *byte == 0))
-                    .then_some(Self::Ask { token })
+                    .then_some(Self::Ask { token, proof: *proof })
             }
             (SEEN, _) => {
                 let (token, rest) = number(rest)?;
@@ -105,9 +114,10 @@ impl<'a> Frame<'a> {
                 out.extend_from_slice(payload);
             }
             Self::Gone { channel } => begin(GONE, channel),
-            Self::Ask { token } => {
+            Self::Ask { token, proof } => {
                 begin(ASK, token);
-                out.extend_from_slice(&[0; ASK_LEN - HEADER]);
+                out.extend_from_slice(&proof);
+                out.extend_from_slice(&[0; ASK_LEN - HEADER - PROOF_LEN]);
             }
             Self::Seen { token, address } => {
                 begin(SEEN, token);
@@ -121,6 +131,20 @@ impl<'a> Frame<'a> {
             }
         }
     }
+}
+
+/// What shows that whoever asks knows the public key of whom it asks, which stands in the manager's address and
+/// nowhere else: others get no answer.
+pub fn proof(key: &StaticKey, token: u64) -> [u8; PROOF_LEN] {
+    let digest = Hash::of("coco/ask", &[&key.0, &token.to_be_bytes()]).0;
+    let mut proof = [0; PROOF_LEN];
+    proof.copy_from_slice(&digest[..PROOF_LEN]);
+    proof
+}
+
+/// Whether `given` is the [`proof`] of `token`, in constant time.
+pub fn proves(key: &StaticKey, token: u64, given: &[u8; PROOF_LEN]) -> bool {
+    proof(key, token).ct_eq(given).into()
 }
 
 /// The start of `bytes` as a number, and the rest.

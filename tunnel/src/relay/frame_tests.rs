@@ -21,7 +21,7 @@ fn frames_are_these_bytes() {
         ),
         (Frame::Gone { channel: 0xff }, &[2, 0, 0, 0, 0, 0, 0, 0, 0xff]),
         (
-            Frame::Ask { token: 0xa0b0 },
+            Frame::Ask { token: 0xa0b0, proof: [0; PROOF_LEN] },
             &[
                 3, 0, 0, 0, 0, 0, 0, 0xa0, 0xb0, // token
                 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
@@ -49,7 +49,7 @@ fn frames_are_these_bytes() {
 #[test]
 fn an_answer_is_no_longer_than_its_question() {
     let seen = Frame::Seen { token: 1, address: "[2001:db8::7]:1".parse().unwrap() };
-    assert!(encoded(&seen).len() <= encoded(&Frame::Ask { token: 1 }).len());
+    assert!(encoded(&seen).len() <= encoded(&Frame::Ask { token: 1, proof: [0; PROOF_LEN] }).len());
     let shortest = Frame::Data { channel: 1, payload: &[0] };
     assert!(encoded(&Frame::Gone { channel: 1 }).len() < encoded(&shortest).len());
 }
@@ -67,9 +67,9 @@ fn an_ipv4_address_is_never_told_as_an_ipv6_one() {
 
 #[test]
 fn what_is_spelt_otherwise_is_no_frame() {
-    let mut padded = encoded(&Frame::Ask { token: 1 });
+    let mut padded = encoded(&Frame::Ask { token: 1, proof: [0; PROOF_LEN] });
     padded[31] = 1;
-    let longer = [encoded(&Frame::Ask { token: 1 }), vec![0]].concat();
+    let longer = [encoded(&Frame::Ask { token: 1, proof: [0; PROOF_LEN] }), vec![0]].concat();
     let misspelt: [&[u8]; 14] = [
         &[],
         &[0, 0],                                              // a long punch

@@ -8,8 +8,10 @@
 //! An attacker may send anything from anywhere. Ids are 64 random bits, so he does not guess one; would he
 //! know one, he would have to send from its node's address as well. He chooses what is looked up, and could
 //! time how long that takes; the table's hash is keyed with a secret (the standard library's), which costs
-//! nothing beside the system call that brought the packet. Packets that find no channel are counted, and answered by a `gone`
-//! that is shorter than they are, [`ANSWERS_PER_SECOND`] times in all.
+//! nothing beside the system call that brought the packet. Packets that find no channel are counted and not answered: to
+//! a scanner there is nothing here. Who knows an id and comes from elsewhere hears a `gone` that is shorter than his
+//! packet, and who proves that he knows this relay's key ([`Switch::answering`]) where he is seen,
+//! [`ANSWERS_PER_SECOND`] times in all.
 
 use std::collections::HashMap;
 use std::io;
@@ -18,6 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use coconet::id::StaticKey;
 use tokio::sync::mpsc;
 
 use super::control::{
@@ -52,6 +55,7 @@ pub fn switch(now: Instant) -> (Switch, SwitchControl, mpsc::Receiver<Stranger>)
         strangers,
         shared,
         answers,
+        key: None,
         looked: now,
         answer: Vec::with_capacity(frame::ASK_LEN),
         quic: Vec::new(),
@@ -67,6 +71,7 @@ pub struct Switch {
     strangers: mpsc::Sender<Stranger>,
     shared: Arc<Shared>,
     answers: Allowance,
+    key: Option<StaticKey>,
     looked: Instant,
     answer: Vec<u8>,
     quic: Vec<u8>,
@@ -111,6 +116,13 @@ struct Port {
 }
 
 impl Switch {
+    /// Tell those who know `key`, which is this relay's public one, where they are seen.
+    #[must_use]
+    pub fn answering(mut self, key: StaticKey) -> Self {
+        self.key = Some(key);
+        self
+    }
+
     /// Take the relay's frames out of a received batch and forward them.
     ///
     /// To be called with every batch, since it also does what the control has told. `send` is given an address and packets for it,
@@ -191,8 +203,8 @@ impl Switch {
         let counters = &self.shared.counters;
         let packets = frames.len().div_ceil(stride);
         let Some(port) = self.ports.get_mut(&channel) else {
-            add(&counters.unknown, packets);
-            return self.answer(now, from, &Frame::Gone { channel }, outlet);
+            // No answer: whoever does not know this relay's key, or an id, hears nothing of it.
+            return add(&counters.unknown, packets);
         };
         if port.bound != from {
             add(&counters.unbound, packets);
@@ -232,8 +244,12 @@ impl Switch {
 
     fn other<'b>(&mut self, now: Instant, from: SocketAddr, packet: &[u8], outlet: &mut impl Outlet<'b>) {
         match Frame::parse(packet) {
-            Some(Frame::Ask { token }) => {
-                self.answer(now, from, &Frame::Seen { token, address: from }, outlet);
+            Some(Frame::Ask { token, proof }) => {
+                if self.key.is_some_and(|key| frame::proves(&key, token, &proof)) {
+                    self.answer(now, from, &Frame::Seen { token, address: from }, outlet);
+                } else {
+                    add(&self.counters().junk, 1);
+                }
             }
             // It has done its work on the way.
             Some(Frame::Punch) => {}

@@ -26,6 +26,7 @@ impl Lab {
     fn new() -> Self {
         let now = Instant::now();
         let (switch, control, strangers) = switch(now);
+        let switch = switch.answering(KEY);
         Self { switch, control, strangers, now, sent: Vec::new(), refuse: None }
     }
 
@@ -64,6 +65,9 @@ impl Lab {
     }
 }
 
+/// The relay's public key.
+const KEY: StaticKey = StaticKey([9; 32]);
+
 fn at(address: &str) -> SocketAddr {
     address.parse().unwrap()
 }
@@ -86,7 +90,7 @@ fn gone(channel: u64) -> Vec<u8> {
 
 fn ask(token: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
-    Frame::Ask { token }.encode(&mut bytes);
+    Frame::Ask { token, proof: frame::proof(&KEY, token) }.encode(&mut bytes);
     bytes
 }
 
@@ -199,7 +203,7 @@ fn after_a_rebind_the_new_address_counts_in_both_directions() {
     assert_eq!(lab.frame(ALICE, for_a, b"x"), [(at(ALICE), gone(for_a))]);
     // Of a channel that is not there, it is nothing.
     lab.control.rebind(!for_a, at(EVE)).unwrap();
-    assert_eq!(lab.frame(EVE, !for_a, b"x"), [(at(EVE), gone(!for_a))]);
+    assert_eq!(lab.frame(EVE, !for_a, b"x"), []);
 }
 
 #[test]
@@ -210,8 +214,9 @@ fn a_closed_channel_is_gone_at_both_ends() {
         lab.tick();
         assert_eq!(lab.control.channels(), 1);
         lab.control.close(if by_a { for_a } else { for_b }).unwrap();
-        assert_eq!(lab.frame(ALICE, for_a, b"x"), [(at(ALICE), gone(for_a))]);
-        assert_eq!(lab.frame(BOB, for_b, b"x"), [(at(BOB), gone(for_b))]);
+        assert_eq!(lab.frame(ALICE, for_a, b"x"), []);
+        assert_eq!(lab.frame(BOB, for_b, b"x"), []);
+        assert_eq!(lab.count(|c| &c.unknown), 2);
         assert_eq!(lab.control.channels(), 0);
         lab.control.close(for_a).unwrap();
         lab.tick();
@@ -220,24 +225,29 @@ fn a_closed_channel_is_gone_at_both_ends() {
 }
 
 #[test]
-fn answers_to_anybody_are_bounded_in_each_second() {
+fn answers_are_bounded_in_each_second() {
     let mut lab = Lab::new();
-    for channel in 0..u64::from(ANSWERS_PER_SECOND) + 50 {
-        lab.frame(EVE, channel, b"x");
+    for token in 0..u64::from(ANSWERS_PER_SECOND) + 50 {
+        lab.batch(EVE, ask(token), 32);
     }
-    lab.batch(EVE, ask(1), 32);
     assert_eq!(lab.count(|c| &c.answers), u64::from(ANSWERS_PER_SECOND));
-    assert_eq!(lab.count(|c| &c.unanswered), 51);
+    assert_eq!(lab.count(|c| &c.unanswered), 50);
+    lab.sent();
     lab.now += Duration::from_secs(1);
-    assert_eq!(lab.frame(EVE, 5, b"x"), [(at(EVE), gone(5))]);
+    lab.batch(EVE, ask(5), 32);
+    assert_eq!(lab.sent().len(), 1);
 }
 
 #[test]
-fn a_batch_for_an_unknown_channel_gets_one_answer() {
+fn who_knows_neither_the_key_nor_an_id_hears_nothing() {
     let mut lab = Lab::new();
     lab.batch(EVE, [data(5, b"xxx"), data(5, b"xxx"), data(5, b"xxx")].concat(), 12);
-    assert_eq!(lab.sent(), [(at(EVE), gone(5), 9)]);
     assert_eq!(lab.count(|c| &c.unknown), 3);
+    let mut guess = ask(1);
+    guess[9] ^= 1;
+    lab.batch(EVE, guess, 32);
+    assert_eq!(lab.count(|c| &c.junk), 1);
+    assert_eq!(lab.sent(), []);
     // Nobody can do anything about it.
     assert!(lab.strangers.try_recv().is_err());
 }
@@ -318,7 +328,7 @@ fn an_idle_channel_ends_and_one_with_traffic_either_way_stays() {
     let ended = lab.control.expired();
     assert!(ended == [(idle_a, idle_b)] || ended == [(idle_b, idle_a)], "{ended:?}");
     assert_eq!(lab.control.expired(), []);
-    assert_eq!(lab.frame(ALICE, idle_a, b"x"), [(at(ALICE), gone(idle_a))]);
+    assert_eq!(lab.frame(ALICE, idle_a, b"x"), []);
     assert_eq!(lab.frame(ALICE, for_a, b"x"), [(at(BOB), data(for_b, b"x"))]);
 }
 
