@@ -1,8 +1,8 @@
 //! The coco daemon, as a library: `main.rs` only reads the command line and starts it.
 //!
 //! One daemon serves one app. [`daemon::Daemon`] holds its networks (each a [`node::Node`]) and its
-//! tunnels ([`tunnel`]); [`control`] serves the control socket; [`state_dir`] and [`store`] keep what
-//! must survive.
+//! tunnels ([`tunnel`]); [`surroundings`] are what the machine is connected to; [`control`] serves the
+//! control socket; [`state_dir`] and [`store`] keep what must survive.
 
 #![warn(missing_docs)]
 
@@ -16,4 +16,5 @@ pub mod node;
 mod random;
 pub mod state_dir;
 pub mod store;
+pub mod surroundings;
 pub mod tunnel;

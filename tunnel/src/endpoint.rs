@@ -225,9 +225,15 @@ impl Endpoint {
         self.quic.handle_network_change(Some(Arc::new(Everywhere)));
     }
 
-    /// A place among the addresses for a TLS connection that carries datagrams.
-    pub fn carrier(&self) -> Carrier {
-        self.outlet.ways().carrier()
+    /// A place among the addresses for a TLS connection with `peer` that carries datagrams.
+    pub fn carrier(&self, peer: SocketAddr) -> Carrier {
+        self.outlet.ways().carrier(peer)
+    }
+
+    /// The TCP address behind a [`Place::Carrier`]; none for other places, and for a connection that is over.
+    pub fn carried_from(&self, place: Place) -> Option<SocketAddr> {
+        let Place::Carrier(number) = place else { return None };
+        self.outlet.ways().carried_from(number)
     }
 
     /// Reach the holder of `peer` at any of `addresses`.

@@ -1,13 +1,14 @@
 //! How two coco nodes talk.
 //!
 //! [`noise`] proves who is at the other end and gives the keys to QUIC. [`endpoint`] dials by key and
-//! is dialled, over the node's own UDP sockets (`socket`). A [`session::Session`] is the result. On its
+//! is dialled, over the node's own UDP sockets (`socket`), or inside TLS where UDP is blocked ([`carrier`]). A [`session::Session`] is the result. On its
 //! first stream the nodes exchange greetings ([`greeting`]); after that each stream carries one
 //! request, and for an opened resource a [`channel::Channel`] that [`forward`] joins to a local
 //! socket.
 
 #![warn(missing_docs)]
 
+pub mod carrier;
 pub mod channel;
 pub mod endpoint;
 pub mod forward;

@@ -32,7 +32,7 @@ pub(super) const INBOUND_QUEUE: usize = 1024;
 pub(crate) struct Ways {
     managers: RwLock<Vec<SocketAddr>>,
     dials: Mutex<HashMap<u64, Dial>>,
-    carriers: RwLock<HashMap<u64, mpsc::Sender<Bytes>>>,
+    carriers: RwLock<HashMap<u64, Carried>>,
     inbound: mpsc::Sender<(SocketAddr, Bytes)>,
     numbers: AtomicU64,
     loopback: AtomicBool,
@@ -49,6 +49,13 @@ struct Dial {
     flight: VecDeque<Bytes>,
 }
 
+/// What is known of a TLS connection: its queue, and the TCP address at its other end.
+#[derive(Debug)]
+struct Carried {
+    queue: mpsc::Sender<Bytes>,
+    peer: SocketAddr,
+}
+
 /// A TLS connection's place among the addresses: what QUIC sends there comes out of [`Carrier::outgoing`].
 /// Dropped, packets to it are lost.
 #[derive(Debug)]
@@ -59,7 +66,7 @@ pub struct Carrier {
 }
 
 impl Ways {
-    pub(super) fn new() -> (Arc<Self>, mpsc::Receiver<(SocketAddr, Bytes)>) {
+    pub(crate) fn new() -> (Arc<Self>, mpsc::Receiver<(SocketAddr, Bytes)>) {
         let (inbound, received) = mpsc::channel(INBOUND_QUEUE);
         let ways = Self {
             managers: RwLock::default(),
@@ -163,18 +170,23 @@ impl Ways {
         self.dials().remove(&number);
     }
 
-    /// A place for a TLS connection.
-    pub(crate) fn carrier(self: &Arc<Self>) -> Carrier {
+    /// A place for a TLS connection with `peer`.
+    pub(crate) fn carrier(self: &Arc<Self>, peer: SocketAddr) -> Carrier {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let (queue, outgoing) = mpsc::channel(CARRIER_QUEUE);
-        self.carriers.write().unwrap_or_else(PoisonError::into_inner).insert(number, queue);
+        self.carriers.write().unwrap_or_else(PoisonError::into_inner).insert(number, Carried { queue, peer });
         Carrier { place: Place::Carrier(number), outgoing, ways: Arc::clone(self) }
     }
 
+    /// The TCP address at the other end of a TLS connection; none when it is gone.
+    pub(crate) fn carried_from(&self, number: u64) -> Option<SocketAddr> {
+        read(&self.carriers).get(&number).map(|carried| carried.peer)
+    }
+
     /// Hand datagrams to a TLS connection; what it has no room for is lost.
-    pub(super) fn carry(&self, number: u64, contents: &[u8], segment: usize) {
+    pub(crate) fn carry(&self, number: u64, contents: &[u8], segment: usize) {
         let carriers = read(&self.carriers);
-        let Some(queue) = carriers.get(&number) else { return };
+        let Some(Carried { queue, .. }) = carriers.get(&number) else { return };
         for datagram in contents.chunks(segment.max(1)) {
             if queue.try_send(Bytes::copy_from_slice(datagram)).is_err() {
                 break;
@@ -193,7 +205,7 @@ impl Carrier {
         self.place
     }
 
-    /// The next datagram to send; none when the endpoint is gone.
+    /// The next datagram to send.
     pub async fn outgoing(&mut self) -> Option<Bytes> {
         self.outgoing.recv().await
     }
@@ -228,6 +240,11 @@ impl CarrierInlet {
     /// Give one datagram to QUIC, waiting while it is busy. False when the endpoint is gone.
     pub async fn deliver(&self, datagram: Bytes) -> bool {
         self.inbound.send((self.address, datagram)).await.is_ok()
+    }
+
+    /// Resolves when the endpoint is gone.
+    pub async fn gone(&self) {
+        self.inbound.closed().await;
     }
 }
 
@@ -302,13 +319,16 @@ mod tests {
     #[test]
     fn a_carrier_that_is_full_or_gone_loses_packets_and_nothing_else() {
         let (ways, _) = Ways::new();
-        let mut carrier = ways.carrier();
+        let peer = address("192.0.2.1:5555");
+        let mut carrier = ways.carrier(peer);
         let Place::Carrier(number) = carrier.place() else { unreachable!() };
+        assert_eq!(ways.carried_from(number), Some(peer));
         let many = vec![7; CARRIER_QUEUE + 9];
         ways.carry(number, &many, 1);
         assert_eq!(std::iter::from_fn(|| carrier.try_outgoing()).count(), CARRIER_QUEUE);
         drop(carrier);
         ways.carry(number, b"x", 1);
+        assert_eq!(ways.carried_from(number), None);
         assert!(read(&ways.carriers).is_empty());
     }
 }
