@@ -79,7 +79,7 @@ impl Server {
         let listen =
             || config.listen.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let (switch, control, strangers) = relay::switch(Instant::now());
-        let endpoint = Endpoint::bind_relaying(&options, switch)
+        let endpoint = Endpoint::bind_relaying(&options, switch.answering(keys.static_key()))
             .map_err(|error| ServerError::Listen(listen(), error))?;
         if endpoint.addresses().len() < options.listen.len() {
             let error = io::Error::other("one of the addresses could not be bound");
