@@ -141,7 +141,7 @@ async fn serve(
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
     let server = Server::bind(config, keys, storage)?;
-    tracing::info!(listen = ?server.addresses(), "serving");
+    tracing::info!(listen = ?server.addresses(), metrics = ?server.metrics(), "serving");
     notify(READY);
     let shutdown = async {
         tokio::select! {
@@ -212,6 +212,9 @@ fn hint(error: &anyhow::Error) -> Option<String> {
     match error.downcast_ref::<ServerError>()? {
         ServerError::Listen(..) => {
             Some("see `listen` in manager.toml; is another manager running?".to_owned())
+        }
+        ServerError::Metrics(..) => {
+            Some("see `listen` of [metrics] in manager.toml; is something else listening there?".to_owned())
         }
         ServerError::Storage(_) => Some("restore manager.db from a backup".to_owned()),
         ServerError::Thread(_) | ServerError::Desk => None,

@@ -6,7 +6,9 @@
 //! to one task, the `desk`, which owns every network and knows who is where ([`presence`]), so that nothing is locked and requests have one order. An entry is answered with its stamp
 //! only after the storage has it on disk.
 //!
-//! The manager orders and introduces; it authors nothing. Every member verifies every entry again.
+//! What the relay carries is counted and bounded by `metering`; [`metrics`] shows it to the operator.
+//!
+//! The manager orders, introduces and relays; it authors nothing. Every member verifies every entry again.
 
 mod channels;
 pub mod config;
@@ -14,6 +16,7 @@ pub mod counters;
 mod desk;
 pub mod limits;
 pub mod metering;
+pub mod metrics;
 mod network;
 pub mod notify;
 pub mod presence;

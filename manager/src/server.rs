@@ -10,7 +10,7 @@ use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use coco_tunnel::endpoint::{Accepting, Endpoint, EndpointOptions};
 use coco_tunnel::relay;
@@ -27,6 +27,7 @@ use crate::config::{Config, Limits};
 use crate::counters::{Counters, Refusal};
 use crate::desk::{Desk, Kept, Relay};
 use crate::limits::DESK_QUEUE;
+use crate::metrics::{Metrics, Sources};
 use crate::now_ms;
 use crate::presence::{Here, Presence, SessionId};
 use crate::session::{House, serve};
@@ -40,6 +41,7 @@ pub struct Server {
     house: House,
     desk: task::JoinHandle<()>,
     storage: JoinHandle<()>,
+    metrics: Option<Metrics>,
     limits: Limits,
 }
 
@@ -52,6 +54,9 @@ pub enum ServerError {
     /// No socket.
     #[error("cannot listen on {0}")]
     Listen(String, #[source] io::Error),
+    /// No socket for the metrics.
+    #[error("cannot serve metrics on {0}")]
+    Metrics(SocketAddr, #[source] io::Error),
     /// No thread.
     #[error("cannot start the storage thread")]
     Thread(#[source] io::Error),
@@ -89,6 +94,16 @@ impl Server {
         let (handle, thread) = thread::spawn(storage).map_err(ServerError::Thread)?;
         let (messages, inbox) = mpsc::channel(DESK_QUEUE);
         let counters = Arc::new(Counters::new());
+        let metrics = config.metrics.listen.map(|crate::config::Here(address)| {
+            let sources = Sources {
+                desk: messages.downgrade(),
+                counters: Arc::clone(&counters),
+                endpoint: endpoint.clone(),
+                relay: control.clone(),
+                started: SystemTime::now(),
+            };
+            Metrics::bind(address, sources).map_err(|error| ServerError::Metrics(address, error))
+        });
         let (kept, relay) = (Kept { presence, ledgers, relayed }, Relay { control, strangers });
         let desk = Desk::new(Arc::new(keys), config, Arc::clone(&counters), handle.clone(), kept, relay);
         Ok(Self {
@@ -96,6 +111,7 @@ impl Server {
             house: House { desk: messages, storage: handle, counters },
             desk: tokio::spawn(desk.run(inbox)),
             storage: thread,
+            metrics: metrics.transpose()?,
             limits: config.limits,
         })
     }
@@ -105,6 +121,11 @@ impl Server {
         self.endpoint.addresses()
     }
 
+    /// Where metrics are served.
+    pub fn metrics(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(Metrics::address)
+    }
+
     /// What was refused so far.
     pub fn counters(&self) -> Arc<Counters> {
         Arc::clone(&self.house.counters)
@@ -112,7 +133,11 @@ impl Server {
 
     /// Serve until `shutdown` resolves.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), ServerError> {
-        let Self { endpoint, house, mut desk, storage, limits } = self;
+        let Self { endpoint, house, mut desk, storage, metrics, limits } = self;
+        let mut watched = JoinSet::new();
+        if let Some(metrics) = metrics {
+            watched.spawn(metrics.serve());
+        }
         let mut sitting = Sessions::default();
         let mut ready = Accepting::default();
         let mut shutdown = std::pin::pin!(shutdown);
@@ -136,6 +161,7 @@ impl Server {
             sitting.one_ended().await;
         }
         // With the last sender the desk ends, and with the last handle the storage.
+        watched.shutdown().await;
         drop(house);
         if failed {
             return Err(ServerError::Desk);

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use coco_manager::state_dir::StateDir;
 use coco_manager::storage::memory::Memory;
@@ -127,6 +127,53 @@ async fn append_for_ever(node: Node, kept: Acknowledged) {
             panic!("the only writer was refused")
         };
         kept.lock().unwrap().take(&entry);
+    }
+}
+
+/// While it relays, at two moments of its life: what it had carried a second before the end is not lost.
+#[tokio::test]
+async fn killed_while_it_relays_it_has_lost_less_than_a_second_of_its_counts() {
+    let scratch = Scratch::new();
+    let state = scratch.path("state");
+    let manager: ManagerAddr = init(&state).trim().parse().unwrap();
+    let (mut ledger, mut before) = (None, 0);
+    for life in [Duration::from_millis(1500), Duration::from_millis(2300)] {
+        let mut running = Running::serve(&state);
+        let address = running.address();
+        let mut laptop = connect(1, address, manager.talk).await;
+        let mut cam = connect(2, address, manager.talk).await;
+        if ledger.is_none() {
+            let draft = laptop.genesis("home", vec![manager.clone()]);
+            let Response::Stamped(entry) = laptop.asks(&Request::Append(draft)).await else {
+                panic!("not founded")
+            };
+            laptop.ledger = Some(Ledger::begin(&entry).unwrap());
+            let invite = laptop.invites(9, 1).await;
+            cam.joins(&invite, "cam").await;
+            ledger = cam.ledger.clone();
+        }
+        (laptop.ledger, cam.ledger) = (ledger.clone(), ledger.clone());
+        assert!(laptop.usage().await.used >= before, "what was there at the last start is gone");
+        let (_stream, _) = cam.registers(&[]).await;
+        let channel = laptop.dials(cam.id()).await.unwrap();
+
+        let (start, mut seen) = (Instant::now(), Vec::new());
+        while start.elapsed() < life {
+            laptop.relays(address, channel, 1000, 20);
+            seen.push((laptop.usage().await.used, Instant::now()));
+        }
+        let (last, end) = *seen.last().unwrap();
+        running.kill();
+        let old = seen.iter().rev().find(|(_, at)| end - *at >= Duration::from_secs(1)).unwrap();
+        let mut running = Running::serve(&state);
+        let mut laptop = connect(1, running.address(), manager.talk).await;
+        laptop.ledger = ledger.clone();
+        let usage = laptop.usage().await;
+        assert!((old.0..=last).contains(&usage.used), "{} is not from {} to {last}", usage.used, old.0);
+        assert_eq!(usage.nodes.iter().map(|node| node.sent).sum::<u64>(), usage.used);
+        assert!(old.0 > before, "nothing was relayed in time");
+        before = usage.used;
+        assert!(running.stop("TERM").success());
     }
 }
 

@@ -134,6 +134,7 @@ impl<P: Presence> Desk<P> {
     pub(super) fn stored(&mut self, written: Written) {
         let Written { network: id, founded, entry, peer, reply, outcome } = written;
         self.founding.remove(&id);
+        self.storage_failing = outcome.is_err();
         let answer = match outcome {
             Ok(()) => self.take(id, founded, &entry).map(|()| Response::Stamped(Box::new(entry))),
             Err(error) => {

@@ -71,6 +71,8 @@ pub(crate) struct Figures {
     /// What each network has had relayed this month.
     pub(crate) relayed: Vec<(NetworkId, u64)>,
     pub(crate) channels: u64,
+    /// Whether the last write failed.
+    pub(crate) storage_failing: bool,
 }
 
 /// What a session does for its client.
@@ -126,6 +128,7 @@ pub(crate) struct Desk<P> {
     metering: Metering,
     channels: Channels,
     strangers: mpsc::Receiver<Stranger>,
+    storage_failing: bool,
     work: JoinSet<Done>,
 }
 
@@ -187,6 +190,7 @@ impl<P: Presence> Desk<P> {
             metering,
             channels: Channels::new(relay.control),
             strangers: relay.strangers,
+            storage_failing: false,
             work: JoinSet::new(),
         }
     }
@@ -256,6 +260,7 @@ impl<P: Presence> Desk<P> {
             networks: count(self.networks.len()),
             relayed: self.metering.totals().collect(),
             channels: count(self.channels.count()),
+            storage_failing: self.storage_failing,
         }
     }
 

@@ -67,6 +67,7 @@ impl<P: Presence> Desk<P> {
         {
             tracing::error!(%error, "what was relayed could not be stored; it is tried again");
         }
+        self.storage_failing = outcome.is_err();
         self.metering.written(outcome.is_ok());
     }
 

@@ -9,13 +9,14 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use coco_manager::config::{Config, Limits, Listen, Metrics, Plan};
+use coco_manager::config::{Bytes, Config, Limits, Listen, Metrics, Plan};
 use coco_manager::counters::Counters;
 use coco_manager::server::{Server, ServerError};
 use coco_manager::storage::Storage;
 use coco_tunnel::channel::Channel;
 use coco_tunnel::endpoint::{DialError, Endpoint, EndpointOptions, MANAGER_KEEP_ALIVE};
 use coco_tunnel::frame;
+use coco_tunnel::relay::frame::Frame;
 use coco_tunnel::session::Session;
 use coconet::id::{Hash, NetworkId, NodeId, StaticKey};
 use coconet::invite::Invitation;
@@ -26,7 +27,7 @@ use coconet::ledger::{
 use coconet::manager_addr::ManagerAddr;
 use coconet::name::Name;
 use coconet::resource::{Attributes, Kind};
-use coconet::wire::manager::{HEAD_DOMAIN, HEAD_EXPORT_LABEL, Request, Response};
+use coconet::wire::manager::{DayUsage, HEAD_DOMAIN, HEAD_EXPORT_LABEL, NodeUsage, Request, Response};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -39,10 +40,32 @@ pub(crate) const MANAGER: u8 = 200;
 /// What these drafts are blinded with.
 pub(crate) const BLIND: Blind = Blind([0xb1; BLIND_LEN]);
 
+/// What [`Node::usage`] says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Usage {
+    pub(crate) month: u32,
+    pub(crate) limit: Option<u64>,
+    pub(crate) used: u64,
+    pub(crate) whole: bool,
+    pub(crate) days: Vec<DayUsage>,
+    pub(crate) nodes: Vec<NodeUsage>,
+}
+
+impl Usage {
+    pub(crate) fn of(answers: Vec<Response>) -> Self {
+        let [answer] = <[Response; 1]>::try_from(answers).unwrap();
+        let Response::Usage { month, limit, used, whole, days, nodes, more: false, .. } = answer else {
+            panic!("no usage: {answer:?}")
+        };
+        Self { month, limit, used, whole, days, nodes }
+    }
+}
+
 /// A running manager.
 pub(crate) struct House {
     pub(crate) address: SocketAddr,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) metrics: Option<SocketAddr>,
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<Result<(), ServerError>>,
 }
@@ -78,37 +101,51 @@ pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(DEADLINE, future).await.expect("it took too long")
 }
 
+fn set_plan(config: &mut Config, plan: Plan) {
+    config.plan = Some(name("free"));
+    config.plans = BTreeMap::from([(name("free"), plan)]);
+}
+
 impl House {
     pub(crate) fn open(storage: impl Storage) -> Self {
         Self::with_limits(storage, Limits::default())
     }
 
     pub(crate) fn with_limits(storage: impl Storage, limits: Limits) -> Self {
-        Self::with(storage, limits, None)
+        Self::with(storage, |config| config.limits = limits)
     }
 
     /// One whose plan allows two nodes in a network.
     pub(crate) fn with_plan(storage: impl Storage) -> Self {
-        Self::with(storage, Limits::default(), Some("free".parse().unwrap()))
+        Self::with(storage, |config| {
+            set_plan(config, Plan { nodes_per_network: Some(2), relay_bytes_per_month: None });
+        })
     }
 
-    fn with(storage: impl Storage, limits: Limits, plan: Option<Name>) -> Self {
-        let config = Config {
+    /// One whose relay carries so many bytes in a month.
+    pub(crate) fn with_quota(storage: impl Storage, bytes: u64) -> Self {
+        Self::with(storage, |config| {
+            let relay_bytes_per_month = Some(Bytes(bytes));
+            set_plan(config, Plan { nodes_per_network: None, relay_bytes_per_month });
+        })
+    }
+
+    /// One that is configured so.
+    pub(crate) fn with(storage: impl Storage, configure: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config {
             listen: Listen::new(vec![loopback()]).unwrap(),
             public: "127.0.0.1:4433".parse().unwrap(),
-            limits,
+            limits: Limits::default(),
             metrics: Metrics::default(),
-            plan,
-            plans: BTreeMap::from([(
-                "free".parse().unwrap(),
-                Plan { nodes_per_network: Some(2), relay_bytes_per_month: None },
-            )]),
+            plan: None,
+            plans: BTreeMap::new(),
         };
+        configure(&mut config);
         let server = Server::bind(&config, keys(MANAGER), storage).unwrap();
-        let (address, counters) = (server.addresses()[0], server.counters());
+        let (address, counters, metrics) = (server.addresses()[0], server.counters(), server.metrics());
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(server.run(async { drop(stopped.await) }));
-        Self { address, counters, stop: Some(stop), running }
+        Self { address, counters, metrics, stop: Some(stop), running }
     }
 
     /// Stop, and wait until everything is on disk.
@@ -302,6 +339,28 @@ impl Node {
             }
             other => panic!("not located: {other:?}"),
         }
+    }
+
+    /// Dial `node`, with a channel of the relay: its id, or the word of its refusal.
+    pub(crate) async fn dials(&self, node: NodeId) -> Result<u64, String> {
+        match self.asks(&Request::Dial { network: self.network(), node, relay: true }).await {
+            Response::Dialled { channel: Some(channel), refused: None, .. } => Ok(channel),
+            Response::Dialled { channel: None, refused: Some(word), .. } => Err(word),
+            other => panic!("neither a channel nor a word: {other:?}"),
+        }
+    }
+
+    /// Send `count` packets of `len` bytes into the relay.
+    pub(crate) fn relays(&self, manager: SocketAddr, channel: u64, len: usize, count: usize) {
+        let mut packet = Vec::new();
+        Frame::Data { channel, payload: &vec![7; len] }.encode(&mut packet);
+        (0..count).for_each(|_| self.endpoint.send_frame(manager, &packet));
+    }
+
+    /// What was relayed this month, as far as this node is told.
+    pub(crate) async fn usage(&self) -> Usage {
+        let answers = self.asks_all(&Request::Usage { network: self.network(), month: None }).await;
+        Usage::of(answers)
     }
 
     /// Who was seen, in the order of ids.
