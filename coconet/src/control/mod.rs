@@ -28,10 +28,12 @@
 //! | `POST /v1/open` | [`Open`] | [`Tunnel`] |
 //! | `DELETE /v1/tunnels/{id-or-resource}?network=NAME` | | [`Done`] |
 //! | `POST /v1/ping` | [`Ping`] | [`Pong`] |
+//! | `GET /v1/doctor?network=NAME` | | [`Doctor`] |
 //! | `GET /v1/events` | | server-sent [`Event`]s |
 //!
 //! Anything else than 2xx carries a [`Failure`].
 
+mod doctor;
 mod error;
 mod ledger;
 mod network;
@@ -40,6 +42,7 @@ mod tunnel;
 
 use serde::{Deserialize, Serialize};
 
+pub use doctor::{Check, CheckStatus, Doctor, Examined};
 pub use error::{ErrorKind, Failure, FailureBody};
 pub use ledger::{
     Audit, Change, GrantLine, Grants, InviteLine, Invites, Log, LogLine, Proof, Recover, RecoveryKey,
