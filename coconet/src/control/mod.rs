@@ -23,6 +23,7 @@
 //! | `POST /v1/networks/{name}/changes` | [`Change`] | [`Done`] |
 //! | `POST /v1/networks/{name}/recovery-key` | | [`RecoveryKey`] |
 //! | `POST /v1/recover` | [`Recover`] | [`Network`] |
+//! | `GET /v1/networks/{name}/usage?month=YYYY-MM` | | [`Usage`] |
 //! | `GET /v1/tunnels` | | [`Tunnels`] |
 //! | `POST /v1/expose` | [`Expose`] | [`Tunnel`] |
 //! | `POST /v1/open` | [`Open`] | [`Tunnel`] |
@@ -39,6 +40,7 @@ mod ledger;
 mod network;
 pub mod paths;
 mod tunnel;
+mod usage;
 
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +54,7 @@ pub use network::{
     ManagerStatus, Member, MemberNode, Members, Network, Networks, Peer, PeerLink, ResourceLine, SelfNode,
 };
 pub use tunnel::{Direction, Expose, OPEN_TIMEOUT_S, Open, Ping, Pong, Tunnel, TunnelState, Tunnels};
+pub use usage::{QuotaWarning, Usage, UsageDay, UsageNode, percent};
 
 /// The version of these types: in every answer, raised only for a change that is not an addition.
 pub const VERSION: u32 = 1;
@@ -101,7 +104,7 @@ pub struct Event {
     /// In which network, where it is about one.
     pub network: Option<String>,
     /// A word: `manager-online`, `manager-offline`, `peer-connected`, `peer-lost`, `entry`,
-    /// `tunnel`, `refused`, `alarm`.
+    /// `tunnel`, `refused`, `quota`, `alarm`.
     pub kind: String,
     /// For people.
     pub message: String,
