@@ -40,6 +40,9 @@ _cococtl() {
             cococtl,tunnel)
                 cmd="cococtl__subcmd__tunnel"
                 ;;
+            cococtl,usage)
+                cmd="cococtl__subcmd__usage"
+                ;;
             cococtl,wait)
                 cmd="cococtl__subcmd__wait"
                 ;;
@@ -66,6 +69,9 @@ _cococtl() {
                 ;;
             cococtl__subcmd__help,tunnel)
                 cmd="cococtl__subcmd__help__subcmd__tunnel"
+                ;;
+            cococtl__subcmd__help,usage)
+                cmd="cococtl__subcmd__help__subcmd__usage"
                 ;;
             cococtl__subcmd__help,wait)
                 cmd="cococtl__subcmd__help__subcmd__wait"
@@ -383,7 +389,7 @@ _cococtl() {
 
     case "${cmd}" in
         cococtl)
-            opts="-h -V --app --socket --json --help --version network node tunnel status ping doctor wait completions help"
+            opts="-h -V --app --socket --json --help --version network node tunnel status ping doctor usage wait completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -482,7 +488,7 @@ _cococtl() {
             return 0
             ;;
         cococtl__subcmd__help)
-            opts="network node tunnel status ping doctor wait completions help"
+            opts="network node tunnel status ping doctor usage wait completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1044,6 +1050,20 @@ _cococtl() {
         cococtl__subcmd__help__subcmd__tunnel__subcmd__open)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cococtl__subcmd__help__subcmd__usage)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -2939,6 +2959,43 @@ _cococtl() {
                     ;;
                 --path)
                     COMPREPLY=($(compgen -W "direct-first direct-only relay-only" -- "${cur}"))
+                    return 0
+                    ;;
+                --app)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cococtl__subcmd__usage)
+            opts="-h -V --month --app --socket --json --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --month)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --app)

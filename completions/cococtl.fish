@@ -35,6 +35,7 @@ complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "tunnel" -d 'Expose 
 complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "status" -d 'Show the daemon, its networks, peers and tunnels'
 complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "ping" -d 'Measure the round trip to a node'
 complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "doctor" -d 'Examine what stands between this node and the others'
+complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "usage" -d 'Show what the relay has carried, against what it may'
 complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "wait" -d 'Wait for the daemon to be ready'
 complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "completions" -d 'Print a completion script'
 complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -338,6 +339,12 @@ complete -c cococtl -n "__fish_cococtl_using_subcommand doctor" -l socket -d 'Ta
 complete -c cococtl -n "__fish_cococtl_using_subcommand doctor" -l json -d 'Print the daemon\'s answer as JSON, one line each'
 complete -c cococtl -n "__fish_cococtl_using_subcommand doctor" -s h -l help -d 'Print help'
 complete -c cococtl -n "__fish_cococtl_using_subcommand doctor" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand usage" -l month -d 'The month [default: this one]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand usage" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand usage" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand usage" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand usage" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand usage" -s V -l version -d 'Print version'
 complete -c cococtl -n "__fish_cococtl_using_subcommand wait" -l network -d 'For this network only' -r
 complete -c cococtl -n "__fish_cococtl_using_subcommand wait" -l timeout -d 'How long' -r
 complete -c cococtl -n "__fish_cococtl_using_subcommand wait" -l app -d 'Talk to the daemon of this app [default: default]' -r
@@ -351,15 +358,16 @@ complete -c cococtl -n "__fish_cococtl_using_subcommand completions" -l socket -
 complete -c cococtl -n "__fish_cococtl_using_subcommand completions" -l json -d 'Print the daemon\'s answer as JSON, one line each'
 complete -c cococtl -n "__fish_cococtl_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c cococtl -n "__fish_cococtl_using_subcommand completions" -s V -l version -d 'Print version'
-complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping doctor wait completions help" -f -a "network" -d 'Found and join networks, and say who may do what in them'
-complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping doctor wait completions help" -f -a "node" -d 'Manage the nodes of a network'
-complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping doctor wait completions help" -f -a "tunnel" -d 'Expose resources, and open those of others'
-complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping doctor wait completions help" -f -a "status" -d 'Show the daemon, its networks, peers and tunnels'
-complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping doctor wait completions help" -f -a "ping" -d 'Measure the round trip to a node'
-complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping doctor wait completions help" -f -a "doctor" -d 'Examine what stands between this node and the others'
-complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping doctor wait completions help" -f -a "wait" -d 'Wait for the daemon to be ready'
-complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping doctor wait completions help" -f -a "completions" -d 'Print a completion script'
-complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping doctor wait completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping doctor usage wait completions help" -f -a "network" -d 'Found and join networks, and say who may do what in them'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping doctor usage wait completions help" -f -a "node" -d 'Manage the nodes of a network'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping doctor usage wait completions help" -f -a "tunnel" -d 'Expose resources, and open those of others'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping doctor usage wait completions help" -f -a "status" -d 'Show the daemon, its networks, peers and tunnels'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping doctor usage wait completions help" -f -a "ping" -d 'Measure the round trip to a node'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping doctor usage wait completions help" -f -a "doctor" -d 'Examine what stands between this node and the others'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping doctor usage wait completions help" -f -a "usage" -d 'Show what the relay has carried, against what it may'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping doctor usage wait completions help" -f -a "wait" -d 'Wait for the daemon to be ready'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping doctor usage wait completions help" -f -a "completions" -d 'Print a completion script'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping doctor usage wait completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "create" -d 'Found a network, owned by you'
 complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "list" -d 'List the networks this daemon has joined'
 complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "show" -d 'Show one network'

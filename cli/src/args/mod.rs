@@ -11,6 +11,7 @@ use std::time::Duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind as Clap;
 use clap::{ColorChoice, CommandFactory, Parser, Subcommand, ValueEnum};
+use coconet::calendar::Month;
 use coconet::id::NodeId;
 use coconet::name::{Name, NameError};
 use coconet::path_mode::PathMode;
@@ -104,6 +105,22 @@ Examples:
     Doctor {
         /// The network [default: all of them]
         network: Option<Name>,
+    },
+    /// Show what the relay has carried, against what it may
+    #[command(after_help = "\
+The manager counts what goes through its relay, in months of UTC; direct paths cost nothing. Owners and
+admins see the whole network, guests their own nodes, a device itself.
+
+Examples:
+  $ cococtl usage
+  $ cococtl usage home --month 2026-07
+  $ cococtl usage home --json | jq '.used / .limit'")]
+    Usage {
+        /// The network [default: all of them]
+        network: Option<Name>,
+        /// The month [default: this one]
+        #[arg(long, value_name = "YYYY-MM")]
+        month: Option<Month>,
     },
     /// Wait for the daemon to be ready
     #[command(after_help = "\

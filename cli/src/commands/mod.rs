@@ -7,6 +7,7 @@ mod node;
 mod ping;
 mod status;
 mod tunnel;
+mod usage;
 mod wait;
 
 use coconet::control::{Change, Done};
@@ -52,6 +53,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Fail> {
         Some(Command::Tunnel(command)) => tunnel::run(&context, command).await,
         Some(Command::Ping(ping)) => ping::run(&context, &ping).await,
         Some(Command::Doctor { network }) => doctor::run(&context, network.as_ref()).await,
+        Some(Command::Usage { network, month }) => usage::run(&context, network, month).await,
         Some(Command::Wait(wait)) => wait::run(&context, &wait).await,
         Some(Command::Completions { shell }) => completions::print(out, shell),
     }

@@ -4,7 +4,7 @@ use coconet::control::{ManagerLink, Network, Peer, PeerLink, Status, Tunnel};
 use coconet::id::NetworkId;
 use coconet::ledger::{NetworkKind, NodeKind};
 
-use super::{Context, tunnel};
+use super::{Context, tunnel, usage};
 use crate::fail::Fail;
 use crate::print::clean;
 use crate::table::Table;
@@ -115,6 +115,9 @@ fn network_lines(network: &Network, id: &str, now_ms: u64) -> Vec<String> {
         &format!("{}, {} of {} ({}){gone}", node.name, node_kind(node.kind), node.user, node.role),
     ));
     lines.push(field("manager", &manager_line(network, now_ms)));
+    if let Some(quota) = network.manager.quota {
+        lines.push(field("WARNING", &usage::warning(quota)));
+    }
     lines.push(field("ledger", &format!("entry {}", network.ledger.seq)));
     lines
 }
@@ -204,6 +207,7 @@ pub(super) fn field(name: &str, value: &str) -> String {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
     use super::*;
+    use coconet::control::QuotaWarning;
     use serde_json::json;
 
     /// 3 hours after everything began.
@@ -244,9 +248,9 @@ network   home, 2 users, 1 node, net:a4dqobyha4
 node      viewer, app of alice (owner)
 manager   online for 3 h, manager.example:4433, 12.3 ms
 ledger    entry 12
-PEER    USER   PATH                        RTT     IN      OUT
-camera  alice  direct 198.51.100.7:4433    1.2 ms  123 MB  4.5 kB
-tablet  bob    offline: last seen 3 h ago  -       0 B     0 B
+PEER    USER   PATH                        RTT     LOSS  IN      OUT     WHY
+camera  alice  direct 198.51.100.7:4433    1.2 ms  -     123 MB  4.5 kB  -
+tablet  bob    offline: last seen 3 h ago  -       -     0 B     0 B     -
 
 tunnels   none";
         assert_eq!(screen(&status(), NOW).join("\n"), expected);
@@ -260,9 +264,14 @@ tunnels   none";
         network.manager.reason = Some("no answer".to_owned());
         network.manager.rtt_us = None;
         network.node.member = false;
+        network.manager.quota = Some(QuotaWarning { used: 81_200_000, limit: 100_000_000 });
         let lines = network_in_full(&network, NOW);
         assert_eq!(lines[0], "!!! ALARM in home: entry 9 was stamped twice");
         assert_eq!(lines[2], "node      viewer, app of alice (owner), REMOVED from the network");
         assert_eq!(lines[3], "manager   offline for 3 h, manager.example:4433: no answer");
+        assert_eq!(lines[4], "WARNING   81 % of the 100 MB that may be relayed in a month are used");
+        network.manager.quota = Some(QuotaWarning { used: 100, limit: 100 });
+        let spent = "WARNING   the 100 B that may be relayed in a month are used up; direct paths go on";
+        assert_eq!(network_in_full(&network, NOW)[4], spent);
     }
 }

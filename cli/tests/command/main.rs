@@ -12,4 +12,5 @@ mod ledger;
 mod membership;
 mod results;
 mod terminal;
+mod usage;
 mod wait;

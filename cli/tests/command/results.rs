@@ -135,8 +135,10 @@ fn the_local_url_is_alone_on_stdout() {
         "1m",
     ];
     assert_eq!(daemon.run(&plain), Ended { code: 0, out: format!("{URL}\n"), err: String::new() });
-    let body =
-        json!({"resource": "front-door", "network": "home", "listen": "127.0.0.1:5554", "timeout_s": 60});
+    let body = json!({
+        "resource": "front-door", "network": "home", "listen": "127.0.0.1:5554", "timeout_s": 60,
+        "path": "direct-first",
+    });
     assert_eq!(daemon.asked(), asked("POST /v1/open", body));
     // `--json` is taken before the noun and after the verb.
     for words in [["--json", "tunnel", "open", "front-door"], ["tunnel", "open", "front-door", "--json"]] {
