@@ -19,6 +19,9 @@ _cococtl() {
             cococtl,completions)
                 cmd="cococtl__subcmd__completions"
                 ;;
+            cococtl,doctor)
+                cmd="cococtl__subcmd__doctor"
+                ;;
             cococtl,help)
                 cmd="cococtl__subcmd__help"
                 ;;
@@ -42,6 +45,9 @@ _cococtl() {
                 ;;
             cococtl__subcmd__help,completions)
                 cmd="cococtl__subcmd__help__subcmd__completions"
+                ;;
+            cococtl__subcmd__help,doctor)
+                cmd="cococtl__subcmd__help__subcmd__doctor"
                 ;;
             cococtl__subcmd__help,help)
                 cmd="cococtl__subcmd__help__subcmd__help"
@@ -377,7 +383,7 @@ _cococtl() {
 
     case "${cmd}" in
         cococtl)
-            opts="-h -V --app --socket --json --help --version network node tunnel status ping wait completions help"
+            opts="-h -V --app --socket --json --help --version network node tunnel status ping doctor wait completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -442,8 +448,41 @@ _cococtl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        cococtl__subcmd__doctor)
+            opts="-h -V --app --socket --json --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --app)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         cococtl__subcmd__help)
-            opts="network node tunnel status ping wait completions help"
+            opts="network node tunnel status ping doctor wait completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -457,6 +496,20 @@ _cococtl() {
             return 0
             ;;
         cococtl__subcmd__help__subcmd__completions)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cococtl__subcmd__help__subcmd__doctor)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2866,7 +2919,7 @@ _cococtl() {
             return 0
             ;;
         cococtl__subcmd__tunnel__subcmd__open)
-            opts="-h -V --network --listen --timeout --app --socket --json --help --version"
+            opts="-h -V --network --listen --timeout --path --app --socket --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2882,6 +2935,10 @@ _cococtl() {
                     ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --path)
+                    COMPREPLY=($(compgen -W "direct-first direct-only relay-only" -- "${cur}"))
                     return 0
                     ;;
                 --app)

@@ -34,6 +34,7 @@ complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "node" -d 'Manage th
 complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "tunnel" -d 'Expose resources, and open those of others'
 complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "status" -d 'Show the daemon, its networks, peers and tunnels'
 complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "ping" -d 'Measure the round trip to a node'
+complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "doctor" -d 'Examine what stands between this node and the others'
 complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "wait" -d 'Wait for the daemon to be ready'
 complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "completions" -d 'Print a completion script'
 complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -295,6 +296,9 @@ complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from open" -l network -d 'The network, where there is more than one' -r
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from open" -l listen -d 'Where to listen [default: a free port of 127.0.0.1]' -r
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from open" -l timeout -d 'How long to wait for the node that offers it' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from open" -l path -d 'Which ways its packets may take' -r -f -a "direct-first\t''
+direct-only\t''
+relay-only\t''"
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from open" -l app -d 'Talk to the daemon of this app [default: default]' -r
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from open" -l socket -d 'Talk to the daemon behind this control socket' -r -F
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from open" -l json -d 'Print the daemon\'s answer as JSON, one line each'
@@ -322,13 +326,18 @@ complete -c cococtl -n "__fish_cococtl_using_subcommand status" -l json -d 'Prin
 complete -c cococtl -n "__fish_cococtl_using_subcommand status" -s h -l help -d 'Print help'
 complete -c cococtl -n "__fish_cococtl_using_subcommand status" -s V -l version -d 'Print version'
 complete -c cococtl -n "__fish_cococtl_using_subcommand ping" -l network -d 'The network, where there is more than one' -r
-complete -c cococtl -n "__fish_cococtl_using_subcommand ping" -s c -l count -d 'How often' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand ping" -s c -l count -d 'How often [default: until an answer comes directly, at most 10 times]' -r
 complete -c cococtl -n "__fish_cococtl_using_subcommand ping" -l timeout -d 'How long to wait for each answer' -r
 complete -c cococtl -n "__fish_cococtl_using_subcommand ping" -l app -d 'Talk to the daemon of this app [default: default]' -r
 complete -c cococtl -n "__fish_cococtl_using_subcommand ping" -l socket -d 'Talk to the daemon behind this control socket' -r -F
 complete -c cococtl -n "__fish_cococtl_using_subcommand ping" -l json -d 'Print the daemon\'s answer as JSON, one line each'
 complete -c cococtl -n "__fish_cococtl_using_subcommand ping" -s h -l help -d 'Print help'
 complete -c cococtl -n "__fish_cococtl_using_subcommand ping" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand doctor" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand doctor" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand doctor" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand doctor" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand doctor" -s V -l version -d 'Print version'
 complete -c cococtl -n "__fish_cococtl_using_subcommand wait" -l network -d 'For this network only' -r
 complete -c cococtl -n "__fish_cococtl_using_subcommand wait" -l timeout -d 'How long' -r
 complete -c cococtl -n "__fish_cococtl_using_subcommand wait" -l app -d 'Talk to the daemon of this app [default: default]' -r
@@ -342,14 +351,15 @@ complete -c cococtl -n "__fish_cococtl_using_subcommand completions" -l socket -
 complete -c cococtl -n "__fish_cococtl_using_subcommand completions" -l json -d 'Print the daemon\'s answer as JSON, one line each'
 complete -c cococtl -n "__fish_cococtl_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c cococtl -n "__fish_cococtl_using_subcommand completions" -s V -l version -d 'Print version'
-complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping wait completions help" -f -a "network" -d 'Found and join networks, and say who may do what in them'
-complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping wait completions help" -f -a "node" -d 'Manage the nodes of a network'
-complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping wait completions help" -f -a "tunnel" -d 'Expose resources, and open those of others'
-complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping wait completions help" -f -a "status" -d 'Show the daemon, its networks, peers and tunnels'
-complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping wait completions help" -f -a "ping" -d 'Measure the round trip to a node'
-complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping wait completions help" -f -a "wait" -d 'Wait for the daemon to be ready'
-complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping wait completions help" -f -a "completions" -d 'Print a completion script'
-complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping wait completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping doctor wait completions help" -f -a "network" -d 'Found and join networks, and say who may do what in them'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping doctor wait completions help" -f -a "node" -d 'Manage the nodes of a network'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping doctor wait completions help" -f -a "tunnel" -d 'Expose resources, and open those of others'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping doctor wait completions help" -f -a "status" -d 'Show the daemon, its networks, peers and tunnels'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping doctor wait completions help" -f -a "ping" -d 'Measure the round trip to a node'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping doctor wait completions help" -f -a "doctor" -d 'Examine what stands between this node and the others'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping doctor wait completions help" -f -a "wait" -d 'Wait for the daemon to be ready'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping doctor wait completions help" -f -a "completions" -d 'Print a completion script'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping doctor wait completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "create" -d 'Found a network, owned by you'
 complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "list" -d 'List the networks this daemon has joined'
 complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "show" -d 'Show one network'

@@ -105,6 +105,7 @@ fn router(daemon: Arc<Daemon>) -> Router {
         .route("/v1/networks/{name}/log", get(log))
         .route("/v1/networks/{name}/audit", get(audit))
         .route("/v1/networks/{name}/export", get(export))
+        .route("/v1/networks/{name}/usage", get(usage))
         .route("/v1/networks/{name}/recovery-key", post(recovery_key))
         .route("/v1/recover", post(recover))
         .route("/v1/tunnels", get(async |State(d): Shared| json(&d.tunnels())))
@@ -151,6 +152,11 @@ async fn in_kind(response: Response) -> Response {
 struct LeaveQuery {
     #[serde(default)]
     forget: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct UsageQuery {
+    month: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -227,6 +233,14 @@ async fn export(State(daemon): Shared, UrlPath(name): UrlPath<String>) -> Respon
         Ok(file) => ([(header::CONTENT_TYPE, "application/octet-stream")], file).into_response(),
         Err(fault) => answer::<()>(Err(fault)),
     }
+}
+
+async fn usage(
+    State(daemon): Shared,
+    UrlPath(name): UrlPath<String>,
+    Query(query): Query<UsageQuery>,
+) -> Response {
+    answer(daemon.usage(&name, query.month.as_deref()).await)
 }
 
 async fn recovery_key(State(daemon): Shared, UrlPath(name): UrlPath<String>) -> Response {

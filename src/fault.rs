@@ -104,7 +104,7 @@ impl Fault {
             "not-a-member" | "revoked" => ErrorKind::NotAMember,
             "not-allowed" | "last-owner" => ErrorKind::NotPermitted,
             "no-such-node" | "no-such-resource" | "no-such-user" | "no-such-grant" => ErrorKind::NotFound,
-            "limit" => ErrorKind::Quota,
+            "limit" | "quota" => ErrorKind::Quota,
             _ => ErrorKind::Failed,
         };
         let fault = Self::new(kind, coconet::name::shown(message));

@@ -70,6 +70,11 @@ impl Client {
         self.call(Method::GET, path, Bytes::new(), QUICK).await
     }
 
+    /// `GET` of what the daemon has to find out first.
+    pub(crate) async fn get_slowly<T: DeserializeOwned>(&self, path: &str) -> Result<Answer<T>, Fail> {
+        self.call(Method::GET, path, Bytes::new(), SLOW).await
+    }
+
     /// `POST` with a JSON body.
     pub(crate) async fn post<T: DeserializeOwned>(
         &self,

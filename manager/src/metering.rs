@@ -20,14 +20,12 @@ use std::time::Duration;
 use coco_tunnel::relay::{Budget, Meter};
 use coconet::calendar::{Day, Month};
 use coconet::id::{NetworkId, NodeId};
+use coconet::wire::manager::WARN_PERCENT;
 
 use crate::storage::{Relayed, Traffic};
 
 /// How often changed counts are written: with the time that takes, less than a second.
 pub const FLUSH_EVERY: Duration = Duration::from_millis(800);
-
-/// From how many hundredths of the limit on the nodes are warned.
-pub const WARN_PERCENT: u64 = 80;
 
 /// Months of which the days are kept, the current one not counted.
 pub const MONTHS_KEPT: u32 = 13;

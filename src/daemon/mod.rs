@@ -7,9 +7,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use coconet::calendar::MonthError;
 use coconet::control::{
     CreateInvite, CreateNetwork, Done, Expose, InvitePurpose, Invited, JoinNetwork, Members, Network,
-    Networks, OPEN_TIMEOUT_S, Open, Ping, Pong, Status, Tunnel, Tunnels, VERSION,
+    Networks, OPEN_TIMEOUT_S, Open, Ping, Pong, Status, Tunnel, Tunnels, Usage, VERSION,
 };
 use coconet::id::NetworkId;
 use coconet::invite::Invitation;
@@ -220,6 +221,15 @@ impl Daemon {
     /// Who is in a network.
     pub async fn members(&self, name: &str) -> Result<Members> {
         Ok(self.node(name)?.members().await)
+    }
+
+    /// What the relay has carried for a network in `month`, or in this one.
+    pub async fn usage(&self, name: &str, month: Option<&str>) -> Result<Usage> {
+        let month = month
+            .map(str::parse)
+            .transpose()
+            .map_err(|error: MonthError| Fault::usage("not a month").because(&error))?;
+        self.node(name)?.manager().usage(month).await
     }
 
     /// Remove a node from a network.

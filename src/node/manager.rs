@@ -5,6 +5,8 @@
 //! second for [`EAGER`], then less and less often, at most every [`BACKOFF_MAX`]. Everybody else asks
 //! through [`ManagerLink::ask`], which waits a little for a session that is just coming back.
 
+mod usage;
+
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -28,6 +30,7 @@ use coconet::wire::manager::{CANDIDATES_MAX, Request, Response, failed};
 use futures_util::StreamExt;
 use tokio::sync::{Semaphore, watch};
 
+use self::usage::Warned;
 use super::book::{Book, Doubt, TakeError};
 use super::candidates::{self, Own, Source};
 use super::ways::{Introduction, punch, relay_place};
@@ -85,6 +88,7 @@ struct State {
     local: bool,
     /// Whether the manager has said that this node was removed, and not taken it back since.
     revoked: bool,
+    quota: Warned,
 }
 
 impl ManagerLink {
@@ -104,6 +108,7 @@ impl ManagerLink {
             reason: None,
             local: false,
             revoked: false,
+            quota: None,
         };
         Self {
             network,
@@ -155,6 +160,7 @@ impl ManagerLink {
             since_ms: state.since_ms,
             rtt_us: rtt.and_then(|rtt| u64::try_from(rtt.as_micros()).ok()),
             reason: state.reason.clone(),
+            quota: usage::standing(state.quota),
         }
     }
 
@@ -302,7 +308,7 @@ impl ManagerLink {
                 Ok(Response::Head { seq, head, .. }) => self.follow(session, seq, head).await?,
                 Ok(Response::Registered { seq, head, .. }) => self.follow(session, seq, head).await?,
                 Ok(Response::Ring { candidates, .. }) => self.rung(candidates),
-                Ok(Response::Quota { .. }) => {}
+                Ok(Response::Quota { used, limit }) => self.warned(used, limit),
                 Ok(Response::Failed { code, .. }) if code == failed::CLONED => return Err(self.cloned()),
                 Ok(Response::Failed { code, message }) => {
                     return Err(Fault::refused_by_manager(&code, &message));

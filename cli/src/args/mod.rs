@@ -93,6 +93,18 @@ Examples:
   $ cococtl ping front-door-camera
   $ cococtl ping n:... -c 1 --network home")]
     Ping(Ping),
+    /// Examine what stands between this node and the others
+    #[command(after_help = "\
+Each check is ok, warning, failed or unknown, with what it means and what can be done. NATs are named as
+in RFC 4787. Nobody is asked but the network's own manager. Exit status 1: something has failed.
+
+Examples:
+  $ cococtl doctor
+  $ cococtl doctor home --json | jq -r '.networks[].checks[] | select(.status != \"ok\") | .check'")]
+    Doctor {
+        /// The network [default: all of them]
+        network: Option<Name>,
+    },
     /// Wait for the daemon to be ready
     #[command(after_help = "\
 When the time is over: exit status 3 without a daemon, 6 with a network that is not online.

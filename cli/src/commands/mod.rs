@@ -1,6 +1,7 @@
 //! The commands, a module per noun.
 
 mod completions;
+mod doctor;
 mod network;
 mod node;
 mod ping;
@@ -50,6 +51,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Fail> {
         Some(Command::Node(command)) => node::run(&context, command).await,
         Some(Command::Tunnel(command)) => tunnel::run(&context, command).await,
         Some(Command::Ping(ping)) => ping::run(&context, &ping).await,
+        Some(Command::Doctor { network }) => doctor::run(&context, network.as_ref()).await,
         Some(Command::Wait(wait)) => wait::run(&context, &wait).await,
         Some(Command::Completions { shell }) => completions::print(out, shell),
     }

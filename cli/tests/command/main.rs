@@ -5,6 +5,7 @@
 mod applying;
 mod completions;
 mod daemon;
+mod doctor;
 mod errors;
 mod hostile;
 mod ledger;

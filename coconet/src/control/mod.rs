@@ -23,23 +23,28 @@
 //! | `POST /v1/networks/{name}/changes` | [`Change`] | [`Done`] |
 //! | `POST /v1/networks/{name}/recovery-key` | | [`RecoveryKey`] |
 //! | `POST /v1/recover` | [`Recover`] | [`Network`] |
+//! | `GET /v1/networks/{name}/usage?month=YYYY-MM` | | [`Usage`] |
 //! | `GET /v1/tunnels` | | [`Tunnels`] |
 //! | `POST /v1/expose` | [`Expose`] | [`Tunnel`] |
 //! | `POST /v1/open` | [`Open`] | [`Tunnel`] |
 //! | `DELETE /v1/tunnels/{id-or-resource}?network=NAME` | | [`Done`] |
 //! | `POST /v1/ping` | [`Ping`] | [`Pong`] |
+//! | `GET /v1/doctor?network=NAME` | | [`Doctor`] |
 //! | `GET /v1/events` | | server-sent [`Event`]s |
 //!
 //! Anything else than 2xx carries a [`Failure`].
 
+mod doctor;
 mod error;
 mod ledger;
 mod network;
 pub mod paths;
 mod tunnel;
+mod usage;
 
 use serde::{Deserialize, Serialize};
 
+pub use doctor::{Check, CheckStatus, Doctor, Examined};
 pub use error::{ErrorKind, Failure, FailureBody};
 pub use ledger::{
     Audit, Change, GrantLine, Grants, InviteLine, Invites, Log, LogLine, Proof, Recover, RecoveryKey,
@@ -49,6 +54,7 @@ pub use network::{
     ManagerStatus, Member, MemberNode, Members, Network, Networks, Peer, PeerLink, ResourceLine, SelfNode,
 };
 pub use tunnel::{Direction, Expose, OPEN_TIMEOUT_S, Open, Ping, Pong, Tunnel, TunnelState, Tunnels};
+pub use usage::{QuotaWarning, Usage, UsageDay, UsageNode, percent};
 
 /// The version of these types: in every answer, raised only for a change that is not an addition.
 pub const VERSION: u32 = 1;
@@ -98,7 +104,7 @@ pub struct Event {
     /// In which network, where it is about one.
     pub network: Option<String>,
     /// A word: `manager-online`, `manager-offline`, `peer-connected`, `peer-lost`, `entry`,
-    /// `tunnel`, `refused`, `alarm`.
+    /// `tunnel`, `refused`, `quota`, `alarm`.
     pub kind: String,
     /// For people.
     pub message: String,

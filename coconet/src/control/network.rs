@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::QuotaWarning;
 use crate::ledger::{NetworkKind, NodeKind};
 use crate::name::Name;
 use crate::path_mode::PathMode;
@@ -159,6 +160,9 @@ pub struct ManagerStatus {
     pub rtt_us: Option<u64>,
     /// Why not online.
     pub reason: Option<String>,
+    /// The relay's use is near its limit, or has reached it.
+    #[serde(default)]
+    pub quota: Option<QuotaWarning>,
 }
 
 /// The state of the session with the manager.

@@ -17,6 +17,9 @@ pub const CANDIDATES_MAX: usize = 16;
 /// Most nodes in one [`Response::Usage`]; at most 64 bytes each.
 pub const USAGE_NODES_MAX: usize = 900;
 
+/// From how many hundredths of its limit on a network's use of the relay is worth a warning.
+pub const WARN_PERCENT: u64 = 80;
+
 /// The domain an invite's secret signs the session under in [`Request::Head`].
 pub const HEAD_DOMAIN: &str = "coco/head";
 
