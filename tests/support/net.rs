@@ -6,15 +6,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
+use coco_lab::Host;
 use coconet::control::{Direction, Network, Status, Tunnel, Tunnels};
 use nix::sys::signal::Signal;
 use serde::de::DeserializeOwned;
 
 use super::process::{Process, Ran, run, run_well};
-use super::programs::{command, ours};
+use super::programs::{clean, command, ours};
 use super::wait::{PATIENCE, is, until};
 
 /// The network that [`Net::pair`] makes.
@@ -42,6 +43,11 @@ enum Machine {
 }
 
 impl Lab {
+    /// For tests that bring their own network.
+    pub(crate) fn apart() -> Rc<Self> {
+        Self::new(Machine::Shared(MACHINE.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+
     fn new(machine: Machine) -> Rc<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("coco-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
@@ -141,7 +147,7 @@ impl Net {
 
     /// Start the daemon of an app.
     pub(crate) fn app(&self, name: &str) -> App {
-        let mut app = App { name: name.to_owned(), lab: Rc::clone(&self.lab), daemon: None };
+        let mut app = App { name: name.to_owned(), lab: Rc::clone(&self.lab), host: None, daemon: None };
         app.start();
         app
     }
@@ -159,13 +165,30 @@ impl Net {
 pub(crate) struct App {
     pub(crate) name: String,
     lab: Rc<Lab>,
+    host: Option<Arc<Host>>,
     daemon: Option<Process>,
 }
 
 impl App {
+    /// The daemon of an app on a host of a network lab.
+    pub(crate) fn on(lab: &Rc<Lab>, name: &str, host: &Arc<Host>) -> Self {
+        let (lab, host) = (Rc::clone(lab), Some(Arc::clone(host)));
+        let mut app = Self { name: name.to_owned(), lab, host, daemon: None };
+        app.start();
+        app
+    }
+
+    /// The host it runs on, in a network lab.
+    pub(crate) fn host(&self) -> &Arc<Host> {
+        self.host.as_ref().unwrap()
+    }
+
     /// Start the daemon, and wait until it answers. Returns when it was started.
     pub(crate) fn start(&mut self) -> Instant {
-        let mut command = command(ours("cocod"));
+        let mut command = match &self.host {
+            Some(host) => clean(host.command(ours("cocod").to_str().unwrap())),
+            None => command(ours("cocod")),
+        };
         command.args(["--app", &self.name]).arg("--state").arg(self.lab.path(&self.name));
         command.arg("--socket").arg(self.socket()).env("COCO_LOG", "info,cocod=debug,coco_tunnel=debug");
         let started = Instant::now();

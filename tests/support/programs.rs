@@ -55,7 +55,11 @@ pub(crate) fn source(path: &str) -> PathBuf {
 
 /// A command that does not depend on who runs the tests.
 pub(crate) fn command(program: impl AsRef<Path>) -> Command {
-    let mut command = Command::new(program.as_ref());
+    clean(Command::new(program.as_ref()))
+}
+
+/// That command, without what whoever runs the tests has in the environment.
+pub(crate) fn clean(mut command: Command) -> Command {
     for name in ["COCO_APP", "COCO_SOCKET", "COCO_LOG", "NOTIFY_SOCKET"] {
         command.env_remove(name);
     }

@@ -101,7 +101,8 @@ struct Driver<'a> {
     observed: BTreeSet<SocketAddr>,
     /// Ways that the peer holds in reserve.
     reserve: BTreeSet<PathId>,
-    /// Whether the peer has taken up the choice; only then can it go back on it.
+    /// Whether the peer has taken up the choice, holding all other ways in reserve; only then can it go back
+    /// on it.
     agreed: bool,
     notices: mpsc::Sender<Notice>,
     /// When the rates were last counted, and the bytes received and sent until then.
@@ -189,20 +190,19 @@ impl Driver<'_> {
     }
 
     fn remote_status(&mut self, id: PathId, status: PathStatus) {
-        let chosen = self.policy.chosen() == Some(id);
         match status {
-            PathStatus::Available => {
-                self.reserve.remove(&id);
-                self.agreed |= chosen;
-            }
-            PathStatus::Backup => {
-                self.reserve.insert(id);
-                if chosen && self.dialled && std::mem::take(&mut self.agreed) {
-                    let way = self.ways().into_iter().find(|way| way.id == id);
-                    let steps = way.map(|way| self.policy.refused(Instant::now(), &way));
-                    self.act(steps.unwrap_or_default());
-                }
-            }
+            PathStatus::Available => self.reserve.remove(&id),
+            PathStatus::Backup => self.reserve.insert(id),
+        };
+        let Some(chosen) = self.policy.chosen().filter(|_| self.dialled) else { return };
+        let held = |id: &PathId| self.reserve.contains(id);
+        let others_held = self.ids.keys().filter(|id| **id != chosen).all(held);
+        if !held(&chosen) && others_held {
+            self.agreed = true;
+        } else if held(&chosen) && !others_held && std::mem::take(&mut self.agreed) {
+            let way = self.ways().into_iter().find(|way| way.id == chosen);
+            let steps = way.map(|way| self.policy.refused(Instant::now(), &way));
+            self.act(steps.unwrap_or_default());
         }
     }
 

@@ -1,0 +1,10 @@
+//! Real daemons in homes behind NATs of every kind, on roads and on bad lines: which way their packets take,
+//! and what happens when it ends.
+
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod matrix;
+#[allow(dead_code, reason = "each test program uses its part of it")]
+#[path = "../support/mod.rs"]
+mod support;
+mod world;
