@@ -131,7 +131,7 @@ impl Daemon {
         self.make_way(recovery.network).await?;
         let insist = request.node_name.is_some();
         let name = request.node_name.unwrap_or_else(|| self.own_name());
-        let founded = found::recover(&recovery, &name, insist, self.listen()).await?;
+        let founded = found::recover(&recovery, &name, insist, self.uplink()).await?;
         self.settle(founded).await
     }
 }

@@ -147,7 +147,7 @@ impl Daemon {
         let user = request.user.unwrap_or_else(|| Name::closest("owner", "owner"));
         let node_name = request.node_name.unwrap_or_else(|| self.own_name());
         let founded =
-            found::create(&request.name, user, node_name, manager, &self.config.node.listen).await?;
+            found::create(&request.name, user, node_name, manager, &self.uplink).await?;
         self.settle(founded).await
     }
 
@@ -161,7 +161,7 @@ impl Daemon {
         self.make_way(invitation.network).await?;
         let insist = request.node_name.is_some();
         let name = request.node_name.unwrap_or_else(|| self.own_name());
-        let founded = found::join(&invitation, &name, insist, &self.config.node.listen).await?;
+        let founded = found::join(&invitation, &name, insist, &self.uplink).await?;
         self.settle(founded).await
     }
 
@@ -400,8 +400,8 @@ impl Daemon {
         self.forget(&node).await
     }
 
-    fn listen(&self) -> &[SocketAddr] {
-        &self.config.node.listen
+    fn uplink(&self) -> &Uplink {
+        &self.uplink
     }
 
     async fn settle(&self, founded: Founded) -> Result<Network> {
@@ -432,7 +432,7 @@ impl Daemon {
         endpoint: Option<coco_tunnel::endpoint::Endpoint>,
     ) -> Result<Arc<Node>> {
         let (store, events) = (self.store.clone(), self.events.clone());
-        let node = Node::start(row, keys, endpoint, &self.config.node.listen, store, events).await?;
+        let node = Node::start(row, keys, endpoint, Arc::clone(&self.uplink), store, events).await?;
         lock(&self.networks).insert(row.name.clone(), Arc::clone(&node));
         Ok(node)
     }

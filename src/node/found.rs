@@ -3,7 +3,6 @@
 //! Both end the same way: the whole ledger is fetched and verified, and keys, network and ledger are on
 //! the disk before the answer is given.
 
-use std::net::SocketAddr;
 
 use coco_tunnel::endpoint::Endpoint;
 use coco_tunnel::session::Session;
@@ -17,6 +16,7 @@ use coconet::recovery::Recovery;
 use coconet::wire::manager::{HEAD_DOMAIN, HEAD_EXPORT_LABEL, Request, Response};
 use zeroize::Zeroizing;
 
+use super::uplink::{self, Uplink};
 use super::{Node, bind, book, manager};
 use crate::clock;
 use crate::fault::{Fault, Result};
@@ -48,7 +48,7 @@ pub async fn create(
     user: Name,
     node_name: Name,
     manager: ManagerAddr,
-    listen: &[SocketAddr],
+    uplink: &Uplink,
 ) -> Result<Founded> {
     let keys = fresh_keys()?;
     let genesis = Genesis {
@@ -62,9 +62,9 @@ pub async fn create(
     };
     let none = NetworkId(coconet::id::Hash::ZERO);
     let draft = Draft::new(&keys, none, none.0, &Op::Genesis(genesis), fresh_blind()?);
-    let endpoint = bind(&keys, listen, 0)?;
-    let (session, _) = manager::dial(&endpoint, std::slice::from_ref(&manager)).await?;
-    match manager::ask(&session, &Request::Append(draft)).await? {
+    let endpoint = bind(&keys, &uplink.listen, 0)?;
+    let reached = uplink::reach(&endpoint, std::slice::from_ref(&manager), uplink).await?;
+    match manager::ask(&reached.session, &Request::Append(draft)).await? {
         Response::Stamped(entry) => {
             let ledger = Ledger::begin(&entry)?;
             let entries = vec![row(&entry)];
@@ -79,13 +79,14 @@ pub async fn join(
     invitation: &Invitation,
     name: &Name,
     insist: bool,
-    listen: &[SocketAddr],
+    uplink: &Uplink,
 ) -> Result<Founded> {
     let keys = fresh_keys()?;
-    let endpoint = bind(&keys, listen, 0)?;
-    let (session, _) = manager::dial(&endpoint, &invitation.managers).await?;
-    redeem(&session, invitation, &keys, name, insist).await?;
-    let (ledger, entries) = fetch_all(&session, invitation.network).await?;
+    let endpoint = bind(&keys, &uplink.listen, 0)?;
+    let reached = uplink::reach(&endpoint, &invitation.managers, uplink).await?;
+    let session = &reached.session;
+    redeem(session, invitation, &keys, name, insist).await?;
+    let (ledger, entries) = fetch_all(session, invitation.network).await?;
     if !ledger.state().nodes().contains_key(&keys.id()) {
         return Err(Fault::failed("the manager stamped the join, but the ledger it shows does not have it"));
     }
@@ -110,8 +111,8 @@ pub async fn prepare_recovery(node: &Node) -> Result<Recovery> {
     let invitation = Invitation { network: node.network(), managers: managers.clone(), secret, expires };
     // The manager takes a join only from the keys that join.
     let endpoint = bind(&keys, &[], 0)?;
-    let (session, _) = manager::dial(&endpoint, &managers).await?;
-    let joined = redeem(&session, &invitation, &keys, &name, true).await;
+    let reached = uplink::reach(&endpoint, &managers, node.uplink()).await?;
+    let joined = redeem(&reached.session, &invitation, &keys, &name, true).await;
     endpoint.close().await;
     joined.map(|()| Recovery { network: node.network(), managers, keys })
 }
@@ -121,23 +122,24 @@ pub async fn recover(
     recovery: &Recovery,
     name: &Name,
     insist: bool,
-    listen: &[SocketAddr],
+    uplink: &Uplink,
 ) -> Result<Founded> {
     let endpoint = bind(&recovery.keys, &[], 0)?;
-    let (session, _) = manager::dial(&endpoint, &recovery.managers).await?;
+    let reached = uplink::reach(&endpoint, &recovery.managers, uplink).await?;
+    let session = &reached.session;
     let secret = InviteSecret::from_seed(&random::bytes()?);
     for _ in 0..JOIN_TRIES {
-        let (ledger, _) = fetch_all(&session, recovery.network).await?;
+        let (ledger, _) = fetch_all(session, recovery.network).await?;
         let expires = clock::now_ms().max(ledger.time()).saturating_add(RECOVERY_INVITE_LIFE_MS);
         let purpose = Purpose::SelfApp;
         let invite = Op::Invite(Invite { key: secret.key(), purpose, uses: 1, expires, node_name: None });
         let draft = ledger.draft(&recovery.keys, &invite, fresh_blind()?);
-        match manager::ask(&session, &Request::Append(draft)).await? {
+        match manager::ask(session, &Request::Append(draft)).await? {
             Response::Stamped(_) => {
                 let managers = ledger.state().managers().to_vec();
                 let invitation = Invitation { network: recovery.network, managers, secret, expires };
                 endpoint.close().await;
-                return join(&invitation, name, insist, listen).await;
+                return join(&invitation, name, insist, uplink).await;
             }
             Response::Conflict { .. } => {}
             other => return Err(manager::unexpected(other)),

@@ -14,10 +14,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use coco_tunnel::channel::Channel;
-use coco_tunnel::endpoint::{Endpoint, MANAGER_KEEP_ALIVE, dialable};
-use coco_tunnel::forward::CONNECT_TIMEOUT;
+use coco_tunnel::carrier::{self, Line, LineEnd};
+use coco_tunnel::endpoint::{Endpoint, dialable};
 use coco_tunnel::frame;
 use coco_tunnel::greeting::LedgerCopy;
+use coco_tunnel::paths::{Drive, Notice, Towards};
 use coco_tunnel::session::{Ended, Session};
 use coco_tunnel::socket::Place;
 use coconet::control::{ErrorKind, ManagerLink as LinkState, ManagerStatus};
@@ -25,15 +26,18 @@ use coconet::id::{Hash, NetworkId, NodeId};
 use coconet::ledger::Reject;
 use coconet::manager_addr::ManagerAddr;
 use coconet::name::Name;
+use coconet::path_mode::PathMode;
 use coconet::wire::code::Close;
 use coconet::wire::manager::{CANDIDATES_MAX, Request, Response, failed};
-use futures_util::StreamExt;
-use tokio::sync::{Semaphore, watch};
+use futures_util::future::{Fuse, FusedFuture};
+use futures_util::{FutureExt, StreamExt};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use self::usage::Warned;
 use super::book::{Book, Doubt, TakeError};
 use super::candidates::{self, Own, Source};
-use super::ways::{Introduction, punch, relay_place};
+use super::uplink::{self, Reached, Uplink};
+use super::ways::{Introduction, NOTICES, punch, relay_place};
 use crate::clock;
 use crate::events::Events;
 use crate::fault::{Fault, Result};
@@ -71,6 +75,7 @@ pub struct ManagerLink {
     endpoint: Endpoint,
     book: Arc<Book>,
     own: Arc<Own>,
+    uplink: Arc<Uplink>,
     events: Events,
     state: watch::Sender<State>,
     /// Another process uses this node's keys: do not fight over the registration.
@@ -99,6 +104,7 @@ impl ManagerLink {
         endpoint: Endpoint,
         book: Arc<Book>,
         own: Arc<Own>,
+        uplink: Arc<Uplink>,
         events: Events,
     ) -> Self {
         let state = State {
@@ -116,6 +122,7 @@ impl ManagerLink {
             endpoint,
             book,
             own,
+            uplink,
             events,
             state: watch::Sender::new(state),
             crowded: AtomicBool::new(false),
@@ -162,6 +169,11 @@ impl ManagerLink {
             reason: state.reason.clone(),
             quota: usage::standing(state.quota),
         }
+    }
+
+    /// How it is reached.
+    pub fn uplink(&self) -> &Uplink {
+        &self.uplink
     }
 
     /// Whether the manager is on this machine.
@@ -251,19 +263,80 @@ impl ManagerLink {
 
     async fn serve(&self) -> Result<()> {
         let managers = self.book.ledger().state().managers().to_vec();
-        let (session, local) = dial(&self.endpoint, &managers).await?;
+        let reached = uplink::reach(&self.endpoint, &managers, &self.uplink).await?;
+        let local = reached.is_local();
         self.state.send_modify(|state| state.local = local);
         if local {
             self.endpoint.permit_loopback();
         }
-        if let Some(place) = session.place() {
-            self.endpoint.set_relay(RELAY_SLOT, place);
-        }
-        let served = self.register(&session).await;
+        let session = reached.session.clone();
+        let served = {
+            let mut register = pin!(self.register(&session));
+            let mut tend = pin!(self.tend(reached));
+            tokio::select! {
+                served = &mut register => served,
+                // What ends the session ends the registration as well, which knows why.
+                () = &mut tend => register.await,
+            }
+        };
         // What was under way when the manager closed the session only knows that it broke.
         match session.end() {
             Some(Ended::Closed(Close::Revoked)) => Err(self.revoked()),
             _ => served,
+        }
+    }
+
+    /// Keep the session on UDP while that works, and inside TLS while it does not.
+    async fn tend(&self, reached: Reached) {
+        let Reached { session, manager, at, mut line } = reached;
+        let (notices, mut told) = mpsc::channel(NOTICES);
+        let carrier = watch::Sender::new(line.as_ref().map(Line::place));
+        let drive = Drive {
+            towards: Towards::Manager { at: at.clone() },
+            mode: PathMode::DirectFirst,
+            own: watch::Sender::default().subscribe(),
+            relay: carrier.subscribe(),
+            notices,
+        };
+        if let Some(place) = session.place() {
+            self.endpoint.set_relay(RELAY_SLOT, place);
+        }
+        let mut driving = pin!(session.drive(drive));
+        let mut carrying = pin!(Fuse::terminated());
+        loop {
+            tokio::select! {
+                () = &mut driving => return,
+                Some(notice) = told.recv() => match notice {
+                    Notice::AskRelay if line.is_none() && carrying.is_terminated() => {
+                        let connect = carrier::connect(&self.endpoint, &manager, &at, &self.uplink.proxies);
+                        carrying.set(connect.fuse());
+                    }
+                    Notice::AskRelay | Notice::Distress => {}
+                    Notice::Changed(place, why) => {
+                        self.endpoint.set_relay(RELAY_SLOT, place);
+                        let message = match place {
+                            Place::Direct(address) => format!("manager by UDP, {address}: {why}"),
+                            Place::Relay { .. } | Place::Dial(_) | Place::Carrier(_) => {
+                                format!("manager by TLS, {}: {why}", manager.location())
+                            }
+                        };
+                        self.events.send(Some(&self.name), "path", message);
+                    }
+                },
+                connected = &mut carrying => match connected {
+                    Ok(connected) => {
+                        carrier.send_replace(Some(connected.place()));
+                        line = Some(connected);
+                    }
+                    Err(error) => {
+                        tracing::debug!(network = %self.name, %error, "no TLS to the manager either");
+                    }
+                },
+                _ = ended(line.as_ref()) => {
+                    line = None;
+                    carrier.send_replace(None);
+                }
+            }
         }
     }
 
@@ -543,39 +616,12 @@ impl ManagerLink {
     }
 }
 
-/// Reach one of `managers`; also says whether it is on this machine.
-pub async fn dial(endpoint: &Endpoint, managers: &[ManagerAddr]) -> Result<(Session, bool)> {
-    let mut failure = Fault::failed("the network names no manager");
-    for manager in managers {
-        let location = manager.location();
-        let resolved = tokio::time::timeout(
-            CONNECT_TIMEOUT,
-            tokio::net::lookup_host((manager.host.as_str(), manager.port)),
-        );
-        let addresses: Vec<SocketAddr> = match resolved.await {
-            Ok(Ok(addresses)) => addresses.collect(),
-            Ok(Err(error)) => {
-                failure = Fault::timed_out(format!("cannot resolve the manager {location}"))
-                    .because(&error)
-                    .hint("check the host in the manager's address, and this machine's DNS");
-                continue;
-            }
-            Err(_) => {
-                failure = Fault::timed_out(format!("resolving the manager {location} takes too long"));
-                continue;
-            }
-        };
-        let local = addresses.iter().all(|address| address.ip().is_loopback());
-        match endpoint.dial(manager.talk, &addresses, MANAGER_KEEP_ALIVE).await {
-            Ok(session) => return Ok((session, local)),
-            Err(error) => {
-                failure = Fault::timed_out(format!("the manager at {location} does not answer"))
-                    .because(&error)
-                    .hint("is it running, and can its UDP port be reached from here?");
-            }
-        }
+/// Resolves when the line, if there is one, is no more.
+async fn ended(line: Option<&Line>) -> LineEnd {
+    match line {
+        Some(line) => line.closed().await,
+        None => std::future::pending().await,
     }
-    Err(failure)
 }
 
 /// Ask on a session and await the one answer.

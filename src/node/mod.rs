@@ -11,6 +11,7 @@ pub mod found;
 pub mod manager;
 pub mod peers;
 mod serve;
+pub mod uplink;
 pub mod ways;
 
 use std::collections::BTreeMap;
@@ -39,6 +40,7 @@ use crate::store::{NetworkRow, Store};
 use crate::tunnel::Exposures;
 use book::{Book, TakeError};
 use candidates::{Own, Source};
+use uplink::Uplink;
 use manager::ManagerLink;
 use peers::Peers;
 
@@ -74,20 +76,20 @@ pub struct Node {
 }
 
 impl Node {
-    /// Load the node of `row` and begin its work. Without `endpoint` one is bound to `listen`, or to the
+    /// Load the node of `row` and begin its work. Without `endpoint` one is bound as `uplink` says, or to the
     /// port it had before.
     pub async fn start(
         row: &NetworkRow,
         keys: NodeKeys,
         endpoint: Option<Endpoint>,
-        listen: &[SocketAddr],
+        uplink: Arc<Uplink>,
         store: Store,
         events: Events,
     ) -> Result<Arc<Self>> {
         let book = Arc::new(Book::load(row.id, keys.id(), store.clone()).await?);
         let endpoint = match endpoint {
             Some(endpoint) => endpoint,
-            None => bind(&keys, listen, row.port)?,
+            None => bind(&keys, &uplink.listen, row.port)?,
         };
         let port = endpoint.addresses().first().map_or(0, SocketAddr::port);
         if port != row.port {
@@ -101,6 +103,7 @@ impl Node {
             endpoint.clone(),
             Arc::clone(&book),
             Arc::clone(&own),
+            uplink,
             events.clone(),
         );
         let node = Arc::new(Self {
@@ -167,6 +170,11 @@ impl Node {
     /// The link to the manager.
     pub fn manager(&self) -> &ManagerLink {
         &self.manager
+    }
+
+    /// How it reaches the outside.
+    pub fn uplink(&self) -> &Uplink {
+        self.manager.uplink()
     }
 
     /// What this node exposes.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coco_tunnel::endpoint::{DIAL_MAX, DialError, dialable};
-use coco_tunnel::paths::{Drive, Notice};
+use coco_tunnel::paths::{Drive, Notice, Towards};
 use coco_tunnel::relay::frame::Frame;
 use coco_tunnel::session::{Ended, Session};
 use coco_tunnel::socket::{Heard, Place};
@@ -26,7 +26,7 @@ use super::{Node, node_name};
 use crate::fault::{Fault, Result};
 
 /// Notices of a driver that wait; it says again what matters.
-const NOTICES: usize = 16;
+pub(super) const NOTICES: usize = 16;
 
 /// When an introduced node sends what opens its NAT, after it was rung. More than once, because packets get
 /// lost and the other side may be slower.
@@ -152,7 +152,8 @@ impl Node {
     pub(super) async fn tend(self: Arc<Self>, peer: NodeId, session: Session, mode: PathMode, relay: Relay) {
         let (notices, mut told) = mpsc::channel(NOTICES);
         let mut gone = self.gone.subscribe();
-        let drive = Drive { mode, own: self.own.watch(), relay: relay.subscribe(), notices };
+        let towards = Towards::Node;
+        let drive = Drive { towards, mode, own: self.own.watch(), relay: relay.subscribe(), notices };
         let mut driving = std::pin::pin!(session.drive(drive));
         loop {
             tokio::select! {

@@ -23,7 +23,7 @@ pub mod policy;
 use crate::endpoint::{KEEP_ALIVE, MANAGER_KEEP_ALIVE};
 use crate::session::{Session, Shown};
 use crate::socket::Place;
-use policy::{Policy, Step, Way, Why};
+use policy::{Manners, Policy, Step, Way, Why};
 
 /// Pause between two looks while data flows.
 pub const LOOK_IN_USE: Duration = Duration::from_millis(100);
@@ -43,6 +43,8 @@ const OBSERVED_MAX: usize = 4;
 /// What a driver is given.
 #[derive(Debug)]
 pub struct Drive {
+    /// Who is at the other end.
+    pub towards: Towards,
     /// Which ways may be taken.
     pub mode: PathMode,
     /// Where this node can be reached, as it becomes known.
@@ -51,6 +53,19 @@ pub struct Drive {
     pub relay: watch::Receiver<Option<Place>>,
     /// What the driver wants, or wants known.
     pub notices: mpsc::Sender<Notice>,
+}
+
+/// Who is at the other end of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Towards {
+    /// Another node: addresses are exchanged and probed, and a relay is kept in reserve.
+    Node,
+    /// A manager: it stays where it is, and what stands for a relay is a TLS connection, made only while no
+    /// UDP gets through.
+    Manager {
+        /// Its UDP addresses.
+        at: Vec<SocketAddr>,
+    },
 }
 
 /// What a driver cannot do itself.
@@ -69,10 +84,17 @@ impl Session {
     pub async fn drive(&self, drive: Drive) {
         let dialled = self.connection().side().is_client();
         let now = Instant::now();
+        let (at, manager) = match drive.towards {
+            Towards::Node => (Vec::new(), false),
+            Towards::Manager { at } => (at, true),
+        };
+        let manners = Manners { mode: drive.mode, dialled, reserve: !manager, persistent: manager };
         let driver = Driver {
             session: self,
             dialled,
-            policy: Policy::new(drive.mode, dialled, now),
+            manager,
+            at,
+            policy: Policy::new(manners, now),
             ids: BTreeMap::from([(PathId::ZERO, true)]),
             advertised: BTreeSet::new(),
             observed: BTreeSet::new(),
@@ -90,6 +112,9 @@ impl Session {
 struct Driver<'a> {
     session: &'a Session,
     dialled: bool,
+    manager: bool,
+    /// Where the other end is, if it stays there.
+    at: Vec<SocketAddr>,
     mode: PathMode,
     policy: Policy,
     /// Open ways, and whether each is validated.
@@ -265,11 +290,11 @@ impl Driver<'_> {
                     }
                     self.ids.remove(&id);
                 }
-                Step::Open(place) => {
-                    let opening = connection.open_path(place.address(), PathStatus::Backup);
-                    if let Some(id) = opening.path_id() {
-                        self.ids.insert(id, false);
-                    }
+                Step::Open(place) => self.open(place),
+                Step::Round if self.manager => {
+                    let open: Vec<Place> = self.ways().iter().map(|way| way.place).collect();
+                    let at: Vec<Place> = self.at.iter().copied().map(Place::Direct).collect();
+                    at.into_iter().filter(|place| !open.contains(place)).for_each(|place| self.open(place));
                 }
                 Step::Round => {
                     // Nothing known of the other end yet, or of this one: the next round knows more.
@@ -280,6 +305,13 @@ impl Driver<'_> {
                 Step::AskRelay => self.notify(Notice::AskRelay),
                 Step::Distress => self.notify(Notice::Distress),
             }
+        }
+    }
+
+    fn open(&mut self, place: Place) {
+        let opening = self.session.connection().open_path(place.address(), PathStatus::Backup);
+        if let Some(id) = opening.path_id() {
+            self.ids.insert(id, false);
         }
     }
 
@@ -298,7 +330,7 @@ impl Driver<'_> {
         let Ok(remote) = path.remote_address() else { return };
         let place = Place::of(remote);
         if self.dialled {
-            let direct = place.direct().is_some();
+            let direct = place.direct().is_some() && !self.manager;
             let _ = path.set_keep_alive_interval(Some(if direct { KEEP_ALIVE } else { MANAGER_KEEP_ALIVE }));
         }
         self.session.show(Shown { path: chosen, why });
@@ -315,7 +347,7 @@ impl Driver<'_> {
 
     /// Tell the other end where this node can be reached.
     fn advertise(&mut self) {
-        if !self.mode.direct() {
+        if !self.mode.direct() || self.manager {
             return;
         }
         let connection = self.session.connection();

@@ -74,6 +74,9 @@ pub const ROUND_MAX_IN_USE: Duration = Duration::from_secs(4);
 /// Longest pause between rounds of an idle session; after that it is probed when it is used again.
 pub const ROUND_MAX_IDLE: Duration = Duration::from_secs(60);
 
+/// The same of a session that is always looked after.
+pub const ROUND_MAX_PERSISTENT: Duration = Duration::from_secs(15);
+
 /// A session without data for so long is idle.
 pub const IDLE: Duration = Duration::from_secs(10);
 
@@ -151,11 +154,24 @@ enum Rank {
     Relay,
 }
 
+/// What a session is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Manners {
+    /// Which ways may be taken.
+    pub mode: PathMode,
+    /// Whether this node has dialled it.
+    pub dialled: bool,
+    /// Whether a relay is kept in reserve while a direct way works. Otherwise it is asked for when none does,
+    /// and given up when one does again.
+    pub reserve: bool,
+    /// Whether a direct way is looked for even while nobody uses the session.
+    pub persistent: bool,
+}
+
 /// The judge of one session.
 #[derive(Debug)]
 pub struct Policy {
-    mode: PathMode,
-    dialled: bool,
+    manners: Manners,
     chosen: Option<PathId>,
     watch: Option<Watch>,
     avoided: BTreeMap<Place, Instant>,
@@ -179,11 +195,10 @@ struct Watch {
 }
 
 impl Policy {
-    /// A session of this mode, which this node has dialled or not.
-    pub fn new(mode: PathMode, dialled: bool, now: Instant) -> Self {
+    /// Of a session that begins now.
+    pub fn new(manners: Manners, now: Instant) -> Self {
         Self {
-            mode,
-            dialled,
+            manners,
             chosen: None,
             watch: None,
             avoided: BTreeMap::new(),
@@ -214,7 +229,7 @@ impl Policy {
 
     /// The other side does not get through on `way`, though this one may.
     pub fn refused(&mut self, now: Instant, way: &Way) -> Vec<Step> {
-        if self.chosen != Some(way.id) || !self.dialled {
+        if self.chosen != Some(way.id) || !self.manners.dialled {
             return Vec::new();
         }
         self.avoid(now, way.place);
@@ -243,7 +258,7 @@ impl Policy {
         let best = self.best(ways, current.as_ref().filter(|_| failure.is_none()), failure);
         match (current, failure, best) {
             (current, _, Some((best, why))) if current.is_none_or(|way| way.id != best.id) => {
-                if let (Some(failed), Some(failure), true) = (current, failure, self.dialled) {
+                if let (Some(failed), Some(failure), true) = (current, failure, self.manners.dialled) {
                     if failure == Failure::Lossy {
                         self.avoid(now, failed.place);
                     }
@@ -267,7 +282,7 @@ impl Policy {
             (Some(way), Some(_), _) => self.revive(now, &way, ways, &mut steps),
             (None, _, _) | (Some(_), None, _) => {}
         }
-        if self.dialled {
+        if self.manners.dialled {
             self.search(now, ways, &mut steps);
             self.tidy(ways, &mut steps);
         }
@@ -305,7 +320,7 @@ impl Policy {
                 && !self.avoided.contains_key(&way.place)
                 && (failure.is_none() || self.chosen != Some(way.id))
         };
-        if !self.dialled {
+        if !self.manners.dialled {
             // Follow whoever dialled, as long as that works.
             let followed = ways.iter().filter(usable).find(|way| !way.reserve);
             if let Some(way) = followed
@@ -336,7 +351,7 @@ impl Policy {
         }
         self.reopen = Some(now + REOPEN);
         steps.push(Step::Distress);
-        if !self.dialled {
+        if !self.manners.dialled {
             return;
         }
         // An attempt under way is an attempt.
@@ -354,11 +369,15 @@ impl Policy {
         let in_use = ways.iter().find(|way| Some(way.id) == self.chosen);
         let works =
             |wanted: Rank| in_use.is_some_and(|way| rank(way.place) == wanted) && self.reopen.is_none();
-        if self.mode.direct() && !works(Rank::Direct) && self.round.is_some_and(|at| at <= now) {
+        if self.manners.mode.direct() && !works(Rank::Direct) && self.round.is_some_and(|at| at <= now) {
             steps.push(Step::Round);
             let idle = self.is_idle(now);
-            let longest = if idle { ROUND_MAX_IDLE } else { ROUND_MAX_IN_USE };
-            self.round = if idle && self.pause >= longest {
+            let longest = match idle {
+                false => ROUND_MAX_IN_USE,
+                true if self.manners.persistent => ROUND_MAX_PERSISTENT,
+                true => ROUND_MAX_IDLE,
+            };
+            self.round = if idle && !self.manners.persistent && self.pause >= longest {
                 // Beyond that it waits for data; see `look`.
                 Some(now + Duration::from_secs(u64::from(u32::MAX)))
             } else {
@@ -367,8 +386,9 @@ impl Policy {
             self.pause = (self.pause * 2).min(ROUND_MAX_IDLE);
         }
         let relay_fails = in_use.is_some_and(|way| rank(way.place) == Rank::Relay) && self.reopen.is_some();
-        let missing = !has(Rank::Relay) || relay_fails;
-        if self.mode.relay() && missing && self.asked.is_none_or(|at| now >= at + ASK_RELAY) {
+        let wanted = self.manners.reserve || self.reopen.is_some();
+        let missing = (wanted && !has(Rank::Relay)) || relay_fails;
+        if self.manners.mode.relay() && missing && self.asked.is_none_or(|at| now >= at + ASK_RELAY) {
             let calm = in_use.is_some() && !relay_fails && self.asked.is_some() && self.is_idle(now);
             if !calm {
                 self.asked = Some(now);
@@ -377,8 +397,13 @@ impl Policy {
         }
     }
 
-    /// Close direct ways that are too many.
+    /// Close ways that are too many.
     fn tidy(&self, ways: &[Way], steps: &mut Vec<Step>) {
+        let direct = ways.iter().any(|way| Some(way.id) == self.chosen && rank(way.place) == Rank::Direct);
+        if direct && !self.manners.reserve && self.reopen.is_none() {
+            let relays = ways.iter().filter(|way| rank(way.place) == Rank::Relay);
+            steps.extend(relays.map(|way| Step::Close(way.id)));
+        }
         let spare = |way: &&Way| {
             way.validated && rank(way.place) == Rank::Direct && self.chosen.is_some_and(|id| id != way.id)
         };
@@ -391,8 +416,8 @@ impl Policy {
 
     fn allows(&self, place: Place) -> bool {
         match rank(place) {
-            Rank::Direct => self.mode.direct(),
-            Rank::Relay => self.mode.relay(),
+            Rank::Direct => self.manners.mode.direct(),
+            Rank::Relay => self.manners.mode.relay(),
         }
     }
 
