@@ -4,9 +4,10 @@ mod ledger;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use coco_tunnel::carrier::proxy::{Proxies, Setting};
 use coconet::calendar::MonthError;
 use coconet::control::{
     CreateInvite, CreateNetwork, Done, Expose, InvitePurpose, Invited, JoinNetwork, Members, Network,
@@ -21,16 +22,20 @@ use coconet::name::Name;
 use coconet::path_mode::PathMode;
 use coconet::resource::{Attributes, Kind, PATH};
 use coconet::target::Target;
+use tokio::sync::watch;
 
 use crate::clock;
 use crate::config::Config;
 use crate::events::Events;
 use crate::fault::{Fault, Result};
 use crate::node::found::{self, Founded};
+use crate::node::uplink::Uplink;
 use crate::node::{Node, node_name};
 use crate::random;
 use crate::state_dir::{StateDir, StateDirError};
 use crate::store::{NetworkRow, Store, TunnelEnd};
+use crate::surroundings::changes::Watcher;
+use crate::surroundings::links::Links;
 use crate::tunnel::{Exposure, Listener, Opened, OpenedOptions, bind_listener, target_answers};
 
 /// Longest life of an invite, in seconds: a year.
@@ -44,6 +49,8 @@ pub const WAIT_MAX_S: u64 = 300;
 pub struct Daemon {
     app: Name,
     config: Config,
+    uplink: Arc<Uplink>,
+    surroundings: Watcher,
     state_dir: StateDir,
     store: Store,
     events: Events,
@@ -58,9 +65,13 @@ pub struct Daemon {
 impl Daemon {
     /// Load everything and begin to work.
     pub async fn start(app: Name, config: Config, state_dir: StateDir, store: Store) -> Result<Arc<Self>> {
+        let proxies = Proxies::new(Setting::Environment, |name| std::env::var(name).ok());
+        let uplink = Arc::new(Uplink { listen: config.node.listen.clone(), proxies });
         let daemon = Arc::new(Self {
             app,
             config,
+            uplink,
+            surroundings: Watcher::start(),
             state_dir,
             store,
             events: Events::default(),
@@ -88,7 +99,17 @@ impl Daemon {
                 tracing::error!(resource = %row.resource, %fault, "tunnel not restored");
             }
         }
+        let (links, watched) = (daemon.surroundings.links(), Arc::downgrade(&daemon));
+        tokio::spawn(Self::move_with(watched, links));
         Ok(daemon)
+    }
+
+    /// Tell every node when the machine's addresses or routes have changed.
+    async fn move_with(daemon: Weak<Self>, mut links: watch::Receiver<Arc<Links>>) {
+        while links.changed().await.is_ok() {
+            let Some(daemon) = daemon.upgrade() else { return };
+            daemon.nodes().iter().for_each(|node| node.network_changed());
+        }
     }
 
     /// Close everything.
@@ -146,8 +167,7 @@ impl Daemon {
         })?;
         let user = request.user.unwrap_or_else(|| Name::closest("owner", "owner"));
         let node_name = request.node_name.unwrap_or_else(|| self.own_name());
-        let founded =
-            found::create(&request.name, user, node_name, manager, &self.uplink).await?;
+        let founded = found::create(&request.name, user, node_name, manager, &self.uplink).await?;
         self.settle(founded).await
     }
 

@@ -8,9 +8,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 
 use coco_tunnel::endpoint::{Endpoint, dialable};
-use nix::ifaddrs::getifaddrs;
-use nix::net::if_::InterfaceFlags;
 use tokio::sync::watch;
+
+use crate::surroundings::links::Links;
 
 /// Who knows of an address. Better ones first: packets by them stay nearer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,7 +66,9 @@ impl Own {
 /// manager that knows whether somebody else is on this machine.
 pub(super) fn of_interfaces(endpoint: &Endpoint) -> Vec<SocketAddr> {
     let bound = endpoint.addresses();
-    let interfaces = interfaces();
+    // A machine that does not say what it has is known by what others see.
+    let links = Links::look().unwrap_or_default();
+    let interfaces: Vec<IpAddr> = links.addresses().collect();
     let reachable = bound.iter().flat_map(|bound| {
         let any = bound.ip().is_unspecified();
         let of_family = |ip: &&IpAddr| ip.is_ipv4() == bound.is_ipv4();
@@ -74,17 +76,6 @@ pub(super) fn of_interfaces(endpoint: &Endpoint) -> Vec<SocketAddr> {
         ips.into_iter().map(|ip| SocketAddr::new(ip, bound.port()))
     });
     reachable.collect()
-}
-
-fn interfaces() -> Vec<IpAddr> {
-    let Ok(addresses) = getifaddrs() else { return Vec::new() };
-    let up = addresses.filter(|interface| interface.flags.contains(InterfaceFlags::IFF_UP));
-    up.filter_map(|interface| {
-        let address = interface.address?;
-        let v4 = address.as_sockaddr_in().map(|v4| v4.ip().into());
-        v4.or_else(|| address.as_sockaddr_in6().map(|v6| v6.ip().into()))
-    })
-    .collect()
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 //! Both end the same way: the whole ledger is fetched and verified, and keys, network and ledger are on
 //! the disk before the answer is given.
 
-
 use coco_tunnel::endpoint::Endpoint;
 use coco_tunnel::session::Session;
 use coconet::id::NetworkId;
@@ -75,12 +74,7 @@ pub async fn create(
 }
 
 /// Join by `invitation`. When the proposed name is taken and `insist` is not set, another is made of it.
-pub async fn join(
-    invitation: &Invitation,
-    name: &Name,
-    insist: bool,
-    uplink: &Uplink,
-) -> Result<Founded> {
+pub async fn join(invitation: &Invitation, name: &Name, insist: bool, uplink: &Uplink) -> Result<Founded> {
     let keys = fresh_keys()?;
     let endpoint = bind(&keys, &uplink.listen, 0)?;
     let reached = uplink::reach(&endpoint, &invitation.managers, uplink).await?;
@@ -118,12 +112,7 @@ pub async fn prepare_recovery(node: &Node) -> Result<Recovery> {
 }
 
 /// Join as the next app of the owner who holds `recovery`.
-pub async fn recover(
-    recovery: &Recovery,
-    name: &Name,
-    insist: bool,
-    uplink: &Uplink,
-) -> Result<Founded> {
+pub async fn recover(recovery: &Recovery, name: &Name, insist: bool, uplink: &Uplink) -> Result<Founded> {
     let endpoint = bind(&recovery.keys, &[], 0)?;
     let reached = uplink::reach(&endpoint, &recovery.managers, uplink).await?;
     let session = &reached.session;

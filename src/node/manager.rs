@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use coco_tunnel::channel::Channel;
 use coco_tunnel::carrier::{self, Line, LineEnd};
+use coco_tunnel::channel::Channel;
 use coco_tunnel::endpoint::{Endpoint, dialable};
 use coco_tunnel::frame;
 use coco_tunnel::greeting::LedgerCopy;

@@ -40,9 +40,9 @@ use crate::store::{NetworkRow, Store};
 use crate::tunnel::Exposures;
 use book::{Book, TakeError};
 use candidates::{Own, Source};
-use uplink::Uplink;
 use manager::ManagerLink;
 use peers::Peers;
+use uplink::Uplink;
 
 /// Relay channels reported as unknown that a session may be behind with.
 const GONE: usize = 64;

@@ -79,6 +79,19 @@ pub enum Notice {
     Changed(Place, Why),
 }
 
+impl Drive {
+    /// Of the end that was dialled by a node it knows nothing of, as a manager is: it follows.
+    pub fn following() -> Self {
+        Self {
+            towards: Towards::Manager { at: Vec::new() },
+            mode: PathMode::DirectFirst,
+            own: watch::Sender::default().subscribe(),
+            relay: watch::Sender::default().subscribe(),
+            notices: mpsc::channel(1).0,
+        }
+    }
+}
+
 impl Session {
     /// Keep the session on the best way there is, until it ends.
     pub async fn drive(&self, drive: Drive) {
