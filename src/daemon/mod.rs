@@ -245,10 +245,9 @@ impl Daemon {
 
     /// What the relay has carried for a network in `month`, or in this one.
     pub async fn usage(&self, name: &str, month: Option<&str>) -> Result<Usage> {
-        let month = month
-            .map(str::parse)
-            .transpose()
-            .map_err(|error: MonthError| Fault::usage("not a month").because(&error))?;
+        let month = month.map(str::parse).transpose().map_err(|error: MonthError| {
+            Fault::usage("not a month").because(&error).hint("for example 2026-07")
+        })?;
         self.node(name)?.manager().usage(month).await
     }
 

@@ -44,6 +44,10 @@ struct Shown {
     redacted: BTreeSet<u64>,
     /// Where everybody is said to be, instead of where they are.
     everybody_at: Option<SocketAddr>,
+    /// What is answered to whoever asks what was relayed.
+    usage: Vec<Response>,
+    /// The last warning.
+    quota: Option<Response>,
     sessions: BTreeMap<StaticKey, Session>,
 }
 
@@ -160,6 +164,16 @@ impl Liar {
         self.change(|_, shown| shown.everybody_at = Some(address));
     }
 
+    /// Answer so when asked what was relayed.
+    pub(crate) fn tells_usage(&self, answers: Vec<Response>) {
+        self.change(|_, shown| shown.usage = answers);
+    }
+
+    /// Warn everybody of the relay's quota.
+    pub(crate) fn warns(&self, used: u64, limit: u64) {
+        self.change(|_, shown| shown.quota = Some(Response::Quota { used, limit }));
+    }
+
     fn change(&self, change: impl FnOnce(&NodeKeys, &mut Shown)) {
         change(&self.desk.keys, &mut self.desk.shown());
         self.desk.changes.send_modify(|count| *count += 1);
@@ -262,19 +276,6 @@ async fn serve(desk: Arc<Desk>, bound: &mpsc::Sender<u16>) {
     }
 }
 
-fn used_nothing() -> Response {
-    Response::Usage {
-        month: 202_601,
-        plan: None,
-        limit: None,
-        used: 0,
-        whole: true,
-        days: Vec::new(),
-        nodes: Vec::new(),
-        more: false,
-    }
-}
-
 /// Answer one stream. Whoever asked and has gone needs no answer.
 async fn answer(desk: Arc<Desk>, session: Session, mut channel: Channel) {
     let Ok(request) = frame::read::<Request>(&mut channel.rx).await else { return };
@@ -290,7 +291,7 @@ async fn answer(desk: Arc<Desk>, session: Session, mut channel: Channel) {
             Request::Append(draft) => vec![shown.append(&desk.keys, key, draft.clone())],
             Request::Head { .. } => vec![head(&shown)],
             Request::Dial { node, .. } => vec![shown.locate(*node)],
-            Request::Usage { .. } => vec![used_nothing()],
+            Request::Usage { .. } => shown.usage.clone(),
             Request::Presence { .. } => vec![Response::Online(Vec::new()), head(&shown)],
             Request::Fetch { from, .. } => {
                 let from = usize::try_from(*from).unwrap();
@@ -317,7 +318,15 @@ async fn answer(desk: Arc<Desk>, session: Session, mut channel: Channel) {
         channel.tx.finish();
         return;
     }
+    let mut warned = None;
     while changes.changed().await.is_ok() {
+        let quota = desk.shown().quota.clone();
+        if let Some(quota) = quota.clone().filter(|_| quota != warned)
+            && frame::write(&mut channel.tx, &quota).await.is_err()
+        {
+            return;
+        }
+        warned = quota;
         let (seq, head) = desk.shown().head_for(key);
         if frame::write(&mut channel.tx, &Response::Head { seq, head, view: None }).await.is_err() {
             return;

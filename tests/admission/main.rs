@@ -17,3 +17,4 @@ mod stranger;
 #[allow(dead_code, reason = "each test program uses its part of it")]
 #[path = "../support/mod.rs"]
 mod support;
+mod usage;

@@ -94,4 +94,5 @@ fn line_of_day(month: u32, DayUsage { day, bytes }: DayUsage) -> Result<UsageDay
 
 fn nonsense() -> Fault {
     Fault::failed("the manager gave an answer that makes no sense")
+        .hint("it may be of another version: update coco there and here")
 }
