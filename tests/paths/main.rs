@@ -3,8 +3,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod film;
 mod matrix;
+mod operator;
+mod quota;
+mod roads;
 #[allow(dead_code, reason = "each test program uses its part of it")]
 #[path = "../support/mod.rs"]
 mod support;
+mod transfer;
 mod world;
