@@ -16,7 +16,7 @@ use crate::support::programs::{clean, command, ours};
 use crate::support::wait::{PATIENCE, is, until};
 
 /// The manager's UDP port.
-pub(crate) const MANAGER_PORT: u16 = 4433;
+const MANAGER_PORT: u16 = 4433;
 
 /// Longest wait of the test's own sockets.
 const SOCKET_TIMEOUT: Duration = Duration::from_secs(60);
