@@ -130,6 +130,7 @@ pub fn control_json(data: &[u8]) -> bool {
         taken_json::<control::Invites>(data),
         taken_json::<control::Log>(data),
         taken_json::<control::Audit>(data),
+        taken_json::<control::Usage>(data),
         taken_json::<control::Tunnels>(data),
         taken_json::<control::Tunnel>(data),
         taken_json::<control::Pong>(data),

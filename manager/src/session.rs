@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use coco_tunnel::channel::{Channel, ChannelRx, ChannelTx};
 use coco_tunnel::frame::{self, FrameError};
+use coco_tunnel::paths::Drive;
 use coco_tunnel::session::Session;
 use coconet::id::NetworkId;
 use coconet::ledger::{Entry, view};
@@ -46,7 +47,11 @@ pub(crate) async fn serve(session: Session, id: SessionId, house: House) {
     if house.desk.send(arrived).await.is_err() {
         return;
     }
-    let close = streams(&session, id, &house, revoked).await;
+    let close = tokio::select! {
+        close = streams(&session, id, &house, revoked) => close,
+        // The session is over.
+        () = session.drive(Drive::following()) => Close::Done,
+    };
     session.close(close);
     // Only a desk that has gone does not hear it.
     drop(house.desk.send(Message::Left { session: id }).await);
