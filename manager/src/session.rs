@@ -9,6 +9,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use coco_tunnel::channel::{Channel, ChannelRx, ChannelTx};
+use coco_tunnel::endpoint::Endpoint;
 use coco_tunnel::frame::{self, FrameError};
 use coco_tunnel::paths::Drive;
 use coco_tunnel::session::Session;
@@ -31,6 +32,7 @@ use crate::network::{Head, not_a_member, refuse};
 use crate::presence::SessionId;
 use crate::storage::Range;
 use crate::storage::thread::StorageHandle;
+use crate::whereabouts::Whereabouts;
 
 /// What every session needs.
 #[derive(Debug, Clone)]
@@ -38,6 +40,7 @@ pub(crate) struct House {
     pub(crate) desk: mpsc::Sender<Message>,
     pub(crate) storage: StorageHandle,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) endpoint: Endpoint,
 }
 
 /// Serve `session` until it ends.
@@ -66,7 +69,7 @@ async fn streams(
     let mut serving = JoinSet::new();
     let mut bucket = Bucket::new(Instant::now());
     let mut idle_since = Instant::now();
-    let Some(mut remote) = session.remote() else { return Close::Done };
+    let Some(mut place) = Whereabouts::of(session, &house.endpoint) else { return Close::Done };
     for number in 0.. {
         let channel = loop {
             let turn = async {
@@ -81,9 +84,9 @@ async fn streams(
             }
         };
         let Ok(channel) = channel else { return Close::Done };
-        remote = session.remote().unwrap_or(remote);
+        place = Whereabouts::of(session, &house.endpoint).unwrap_or(place);
         bucket.take(Instant::now());
-        let peer = Peer { session: id, stream: number, key: session.peer(), remote };
+        let peer = Peer { session: id, stream: number, key: session.peer(), place };
         let stream =
             Stream { session: session.clone(), peer, house: house.clone(), revoked: revoked.clone() };
         serving.spawn(stream.serve(channel));

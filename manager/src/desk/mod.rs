@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use coco_tunnel::endpoint::Endpoint;
 use coco_tunnel::relay::{Stranger, SwitchControl};
 use coco_tunnel::session::Session;
 use coconet::id::{InviteKey, NetworkId, NodeId, StaticKey};
@@ -37,6 +38,7 @@ use crate::now_ms;
 use crate::presence::{Presence, SessionId};
 use crate::storage::thread::StorageHandle;
 use crate::storage::{Relayed, StorageError};
+use crate::whereabouts::Whereabouts;
 
 /// Who asks, and on which of its streams.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +46,8 @@ pub(crate) struct Peer {
     pub(crate) session: SessionId,
     pub(crate) stream: u64,
     pub(crate) key: StaticKey,
-    pub(crate) remote: SocketAddr,
+    /// Where it was when it asked.
+    pub(crate) place: Whereabouts,
 }
 
 /// What sessions tell the desk.
@@ -104,6 +107,7 @@ pub(crate) struct Pushes {
 pub(crate) struct Relay {
     pub(crate) control: SwitchControl,
     pub(crate) strangers: mpsc::Receiver<Stranger>,
+    pub(crate) endpoint: Endpoint,
 }
 
 /// What was stored when the manager started.
@@ -128,6 +132,7 @@ pub(crate) struct Desk<P> {
     metering: Metering,
     channels: Channels,
     strangers: mpsc::Receiver<Stranger>,
+    endpoint: Endpoint,
     storage_failing: bool,
     work: JoinSet<Done>,
 }
@@ -190,6 +195,7 @@ impl<P: Presence> Desk<P> {
             metering,
             channels: Channels::new(relay.control),
             strangers: relay.strangers,
+            endpoint: relay.endpoint,
             storage_failing: false,
             work: JoinSet::new(),
         }
