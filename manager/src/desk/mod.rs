@@ -20,7 +20,7 @@ use coco_tunnel::relay::{Stranger, SwitchControl};
 use coco_tunnel::session::Session;
 use coconet::id::{InviteKey, NetworkId, NodeId, StaticKey};
 use coconet::key::NodeKeys;
-use coconet::ledger::Ledger;
+use coconet::ledger::{Ledger, Removal};
 use coconet::name::Name;
 use coconet::wire::manager::{Request, Response, failed};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -85,9 +85,11 @@ pub(crate) enum Answer {
     Messages(Vec<Response>),
     /// Send the stored entry `seq` as [`Response::Stamped`].
     Newest { network: NetworkId, seq: u64 },
-    /// Send the stored entries from `from` to the head, then the head.
+    /// Send the stored entries from `from` to the head, then the head,
     /// with the bodies that `guest`, if it is one, may not see left out.
     Entries { network: NetworkId, from: u64, head: Head, guest: Option<Name> },
+    /// Send them up to the one that removed the asker, as if the ledger ended there.
+    Farewell { network: NetworkId, from: u64, removal: Removal },
     /// Send this, then what `pushes` has. They are `None` for a stream that has them already.
     Registered { first: Response, pushes: Option<Pushes> },
 }
@@ -291,8 +293,12 @@ impl<P: Presence> Desk<P> {
     }
 
     fn fetch(&self, peer: &Peer, network: NetworkId, from: u64) -> Result<Answer, Response> {
-        let (known, node) = self.member(peer, network)?;
-        let guest = known.state().guest(node).cloned();
+        let known = self.networks.get(&network).ok_or_else(not_a_member)?;
+        if let Some(removal) = known.removal(&peer.key) {
+            let removal = removal.clone();
+            return Ok(Answer::Farewell { network, from, removal });
+        }
+        let guest = known.state().guest(known.member(&peer.key)?).cloned();
         Ok(Answer::Entries { network, from, head: known.head(), guest })
     }
 
