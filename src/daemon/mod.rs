@@ -35,7 +35,6 @@ use crate::random;
 use crate::state_dir::{StateDir, StateDirError};
 use crate::store::{NetworkRow, Store, TunnelEnd};
 use crate::surroundings::Surroundings;
-use crate::surroundings::changes::Watcher;
 use crate::surroundings::links::Links;
 use crate::tunnel::{Exposure, Listener, Opened, OpenedOptions, bind_listener, target_answers};
 
@@ -51,7 +50,6 @@ pub struct Daemon {
     app: Name,
     config: Config,
     uplink: Arc<Uplink>,
-    surroundings: Watcher,
     state_dir: StateDir,
     store: Store,
     events: Events,
@@ -67,15 +65,15 @@ pub struct Daemon {
 impl Daemon {
     /// Load everything and begin to work.
     pub async fn start(app: Name, config: Config, state_dir: StateDir, store: Store) -> Result<Arc<Self>> {
+        let around = Arc::new(Surroundings::start(&config));
         let proxy = config.manager.proxy.setting().map_err(|error| Fault::failed(error.to_string()))?;
         let proxies = Proxies::new(proxy, |name| std::env::var(name).ok());
-        let uplink = Arc::new(Uplink { listen: config.node.listen.clone(), proxies });
-        let around = Arc::new(Surroundings::start(&config));
+        let listen = config.node.listen.clone();
+        let uplink = Arc::new(Uplink { listen, proxies, around: Arc::clone(&around) });
         let daemon = Arc::new(Self {
             app,
             config,
             uplink,
-            surroundings: Watcher::start(),
             state_dir,
             store,
             events: Events::default(),
@@ -104,7 +102,7 @@ impl Daemon {
                 tracing::error!(resource = %row.resource, %fault, "tunnel not restored");
             }
         }
-        let (links, watched) = (daemon.surroundings.links(), Arc::downgrade(&daemon));
+        let (links, watched) = (daemon.around.links(), Arc::downgrade(&daemon));
         tokio::spawn(Self::move_with(watched, links));
         Ok(daemon)
     }
