@@ -2,9 +2,11 @@
 //!
 //! [`parse`] is pure. Unknown keys are errors, so that a typing mistake is not a silent default.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use coco_tunnel::carrier::proxy::{ProxyError, Setting};
 use coconet::name::Name;
 use serde::Deserialize;
 
@@ -20,10 +22,14 @@ pub const CLIENTS_MAX: u32 = 4096;
 pub struct Config {
     /// The node in each network.
     pub node: NodeConfig,
+    /// The way to managers.
+    pub manager: ManagerConfig,
     /// The control socket.
     pub control: ControlConfig,
     /// Opened tunnels.
     pub tunnel: TunnelConfig,
+    /// Neighbours.
+    pub lan: LanConfig,
     /// What is written to stderr.
     pub log: LogConfig,
 }
@@ -37,6 +43,40 @@ pub struct NodeConfig {
     /// UDP addresses to listen on, at most one per family. Empty for every interface, both families,
     /// and a port that is chosen once and kept.
     pub listen: Vec<SocketAddr>,
+}
+
+/// `[lan]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LanConfig {
+    /// Whether nodes on the same LAN find each other without the manager.
+    pub discovery: bool,
+}
+
+/// `[manager]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ManagerConfig {
+    /// Which HTTP proxy leads to managers where no UDP does.
+    pub proxy: ProxyText,
+}
+
+/// The URL of a proxy, `off`, or nothing for what the environment says. It may hold a password.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct ProxyText(String);
+
+impl ProxyText {
+    /// What it means.
+    pub fn setting(&self) -> Result<Setting, ProxyError> {
+        self.0.parse()
+    }
+}
+
+impl fmt::Debug for ProxyText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ProxyText({:?})", self.setting())
+    }
 }
 
 /// `[control]`.
@@ -69,6 +109,12 @@ impl Default for TunnelConfig {
     }
 }
 
+impl Default for LanConfig {
+    fn default() -> Self {
+        Self { discovery: true }
+    }
+}
+
 impl Default for LogConfig {
     fn default() -> Self {
         Self { level: "info".to_owned() }
@@ -87,14 +133,14 @@ pub enum ConfigError {
         /// The key.
         key: &'static str,
         /// What is wrong.
-        reason: &'static str,
+        reason: String,
     },
 }
 
 /// The configuration in `text`.
 pub fn parse(text: &str) -> Result<Config, ConfigError> {
     let config: Config = toml::from_str(text).map_err(|error| ConfigError::Toml(error.to_string()))?;
-    let value = |key, reason| ConfigError::Value { key, reason };
+    let value = |key, reason: &str| ConfigError::Value { key, reason: reason.to_owned() };
     if !config.node.name.is_empty() && config.node.name.parse::<Name>().is_err() {
         return Err(value("node.name", "not a name: 1 to 63 of a-z 0-9 . _ -"));
     }
@@ -105,6 +151,8 @@ pub fn parse(text: &str) -> Result<Config, ConfigError> {
     if config.node.listen.iter().any(|address| address.ip().is_multicast()) {
         return Err(value("node.listen", "a multicast address cannot be listened on"));
     }
+    // Not while the file is read: its errors show the line, and a password in it.
+    config.manager.proxy.setting().map_err(|error| value("manager.proxy", &error.to_string()))?;
     if !(1..=CLIENTS_MAX).contains(&config.tunnel.max_clients) {
         return Err(value("tunnel.max_clients", "from 1 to 4096"));
     }
@@ -123,7 +171,7 @@ mod tests {
     fn the_example_holds_every_key_with_its_default() {
         let example = include_str!("../config.example.toml");
         assert_eq!(parse(example).unwrap(), Config::default());
-        for key in ["name", "listen", "socket", "max_clients", "level"] {
+        for key in ["name", "listen", "proxy", "socket", "max_clients", "discovery", "level"] {
             assert!(example.contains(&format!("{key} =")), "{key} is not in the example");
         }
     }
@@ -135,6 +183,7 @@ mod tests {
             ("[node]\nname = \"A b\"", "node.name"),
             ("[node]\nlisten = [\"1.2.3.4:1\", \"1.2.3.5:1\"]", "node.listen"),
             ("[node]\nlisten = [\"nonsense\"]", "listen"),
+            ("[manager]\nproxy = \"socks5://h:1\"", "manager.proxy: a proxy is reached by http://"),
             ("[tunnel]\nmax_clients = 0", "tunnel.max_clients"),
             ("[log]\nlevel = \"a=b=c\"", "log.level"),
             ("nonsense", "expected"),
@@ -142,5 +191,16 @@ mod tests {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.contains(said), "{text:?} gave {error:?}");
         }
+    }
+
+    #[test]
+    fn the_password_of_a_proxy_is_not_shown() {
+        let text = |url: &str| format!("[manager]\nproxy = \"{url}\"");
+        let config = parse(&text("http://user:sesame@proxy:3128")).unwrap();
+        assert!(matches!(config.manager.proxy.setting(), Ok(Setting::Use(_))));
+        assert!(!format!("{config:?}").contains("sesame"));
+        let error = parse(&text("http://user:sesame@proxy:port")).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("sesame"));
+        assert_eq!(parse(&text("off")).unwrap().manager.proxy.setting(), Ok(Setting::Off));
     }
 }

@@ -29,11 +29,11 @@ never() {
 }
 
 never coconet "pure: no IO, no async" \
-    tokio mio async-io nix rustix socket2 clap anyhow noq noq-proto noq-udp hyper axum rusqlite tracing-subscriber
+    tokio mio async-io nix rustix socket2 clap anyhow noq noq-proto noq-udp rustls hyper axum rusqlite tracing-subscriber
 never coco-tunnel "a library: no storage, no command line" \
     rusqlite clap anyhow axum hyper toml tracing-subscriber cocod coco-manager cococtl
 never cococtl "talks to its daemon only" \
-    coco-tunnel noq noq-proto noq-udp snow ring rusqlite axum cocod coco-manager
+    coco-tunnel noq noq-proto noq-udp rustls snow ring rusqlite axum cocod coco-manager
 never cocod "talks to managers by wire only" coco-manager cococtl
 never coco-manager "talks to nodes by wire only" cocod cococtl
 

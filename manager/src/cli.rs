@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -97,12 +98,13 @@ pub(crate) fn main() -> ExitCode {
 fn init(dir: &Path, listen: &Listen, public: &Public) -> anyhow::Result<()> {
     let keys = fresh_keys().context("the system gives no random numbers")?;
     StateDir::create(dir, &keys, &sample(listen, public)).context("no manager was made")?;
-    print(&manager_addr(&keys, public))
+    print(&manager_addr(&keys, public, None))
 }
 
 fn address(dir: &Path) -> anyhow::Result<()> {
     let dir = StateDir::open(dir)?;
-    print(&manager_addr(&dir.keys()?, &dir.config()?.public))
+    let config = dir.config()?;
+    print(&manager_addr(&dir.keys()?, &config.public, config.tls.address_port()))
 }
 
 fn check(dir: &Path) -> anyhow::Result<()> {
@@ -110,7 +112,7 @@ fn check(dir: &Path) -> anyhow::Result<()> {
     let config = dir.config()?;
     let keys = dir.keys()?;
     drop(dir.storage()?);
-    print(&manager_addr(&keys, &config.public))?;
+    print(&manager_addr(&keys, &config.public, config.tls.address_port()))?;
     print("ok")
 }
 
@@ -155,9 +157,9 @@ async fn serve(
     Ok(())
 }
 
-fn manager_addr(keys: &NodeKeys, public: &Public) -> String {
+fn manager_addr(keys: &NodeKeys, public: &Public, tls: Option<NonZeroU16>) -> String {
     let Public { host, port } = public.clone();
-    ManagerAddr { stamp: keys.stamp_key(), talk: keys.static_key(), host, port, tls: None }.to_string()
+    ManagerAddr { stamp: keys.stamp_key(), talk: keys.static_key(), host, port, tls }.to_string()
 }
 
 fn start_log() -> anyhow::Result<()> {
@@ -216,6 +218,9 @@ fn hint(error: &anyhow::Error) -> Option<String> {
         ServerError::Metrics(..) => {
             Some("see `listen` of [metrics] in manager.toml; is something else listening there?".to_owned())
         }
+        ServerError::Tls(_) => Some(
+            "see `listen` of [tls] in manager.toml; a port below 1024 needs CAP_NET_BIND_SERVICE".to_owned(),
+        ),
         ServerError::Storage(_) => Some("restore manager.db from a backup".to_owned()),
         ServerError::Thread(_) | ServerError::Desk => None,
     }

@@ -5,8 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 
-use coconet::manager_addr::{Host, split_location};
+use coco_tunnel::carrier::server;
+use coconet::manager_addr::{Host, TLS_PORT, split_location};
 use coconet::name::Name;
 use serde::Deserialize;
 
@@ -29,6 +31,9 @@ pub struct Config {
     /// `[metrics]`.
     #[serde(default)]
     pub metrics: Metrics,
+    /// `[tls]`.
+    #[serde(default)]
+    pub tls: Tls,
     /// The plan of every network here, one of `plans`; none when absent.
     #[serde(default)]
     pub plan: Option<Name>,
@@ -79,12 +84,46 @@ pub struct Metrics {
     pub listen: Option<Here>,
 }
 
+/// `[tls]`: for nodes in networks that let no UDP through.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tls {
+    /// TCP addresses to listen on; none when absent.
+    pub listen: Option<Listen>,
+    /// The TCP port by which nodes reach that, if it is another; part of the manager address.
+    pub port: Option<NonZeroU16>,
+    /// [`server::CONNECTIONS_MAX`].
+    pub connections: usize,
+    /// [`server::CONNECTIONS_PER_SOURCE_MAX`].
+    pub connections_per_source: usize,
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            port: None,
+            connections: server::CONNECTIONS_MAX,
+            connections_per_source: server::CONNECTIONS_PER_SOURCE_MAX,
+        }
+    }
+}
+
+impl Tls {
+    /// What the manager address says of it; nothing when that is the usual port.
+    pub fn address_port(&self) -> Option<NonZeroU16> {
+        let listens_on = || self.listen.as_ref()?.addresses().first().map(SocketAddr::port);
+        let port = self.port.or_else(|| NonZeroU16::new(listens_on()?))?;
+        (port.get() != TLS_PORT).then_some(port)
+    }
+}
+
 /// A TCP address of this machine that only this machine reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Here(pub SocketAddr);
 
-/// UDP addresses to listen on: one, or one of each family.
+/// Addresses to listen on: one, or one of each family.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Vec<String>")]
 pub struct Listen(Vec<SocketAddr>);
@@ -182,6 +221,7 @@ const METRICS: &str = "127.0.0.1:9469";
 /// The file that `init` writes: every key with its default and what it is for.
 pub fn sample(listen: &Listen, public: &Public) -> String {
     let Limits { networks, sessions, sessions_per_source } = Limits::default();
+    let Tls { connections, connections_per_source, .. } = Tls::default();
     let listen: Vec<String> = listen.0.iter().map(|address| format!("{:?}", address.to_string())).collect();
     format!(
         r#"# coco-manager. A key behind a # has the default that stands there.
@@ -218,6 +258,22 @@ relay_bytes_per_month = "100 MB"
 
 # Nodes connected at once from one IPv4 address or one IPv6 /64.
 #sessions_per_source = {sessions_per_source}
+
+# For nodes in networks that let no UDP through, or nothing but web pages: the same packets inside TLS over
+# TCP, which such nodes try by themselves. Off without `listen`. To listen below port 1024 needs the
+# capability CAP_NET_BIND_SERVICE.
+[tls]
+#listen = ["0.0.0.0:443"]
+
+# The TCP port by which nodes reach that, where another machine forwards it. Other than 443, it is part of
+# the manager address: `coco-manager address` prints it.
+#port = 443
+
+# Connections at once, in all. Each may take up to half a megabyte.
+#connections = {connections}
+
+# Connections at once from one IPv4 address or one IPv6 /64: nodes that share a proxy share this.
+#connections_per_source = {connections_per_source}
 "#,
         listen = listen.join(", "),
         public = public.location(),
@@ -352,15 +408,32 @@ mod tests {
         let text = sample(&listen, &public);
         let plans = BTreeMap::from([("free".parse().unwrap(), free())]);
         let (limits, metrics) = (Limits::default(), Metrics::default());
-        let expected = Config { listen, public, limits, metrics, plan: None, plans };
+        let expected = Config { listen, public, limits, metrics, tls: Tls::default(), plan: None, plans };
         assert_eq!(parse(&text), Ok(expected.clone()));
         let uncommented = text.replace("\n#networks", "\nnetworks").replace("\n#sessions", "\nsessions");
         let uncommented = uncommented.replace("\n#plan", "\nplan");
         let uncommented = uncommented.replace("\n#listen", "\nlisten");
+        let uncommented = uncommented.replace("\n#port", "\nport").replace("\n#connections", "\nconnections");
         let metrics = Metrics { listen: Some(Here(METRICS.parse().unwrap())) };
-        let expected = Config { plan: Some("free".parse().unwrap()), metrics, ..expected };
+        let listen = Some(Listen::new(vec!["0.0.0.0:443".parse().unwrap()]).unwrap());
+        let tls = Tls { listen, port: NonZeroU16::new(443), ..Tls::default() };
+        let expected = Config { plan: Some("free".parse().unwrap()), metrics, tls, ..expected };
         assert_eq!(uncommented.matches("\n#").count(), text.matches("\n# ").count());
         assert_eq!(parse(&uncommented), Ok(expected));
+    }
+
+    #[test]
+    fn the_manager_address_names_the_port_for_tls_where_it_is_another_than_443() {
+        let tls = |text: &str| {
+            let (listen, public) = given();
+            let text = sample(&listen, &public).replace("[tls]\n", &format!("[tls]\n{text}\n"));
+            parse(&text).unwrap().tls.address_port().map(NonZeroU16::get)
+        };
+        assert_eq!(tls(""), None);
+        assert_eq!(tls("listen = [\"0.0.0.0:443\"]"), None);
+        assert_eq!(tls("listen = [\"0.0.0.0:8443\"]"), Some(8443));
+        assert_eq!(tls("listen = [\"0.0.0.0:8443\"]\nport = 443"), None);
+        assert_eq!(tls("listen = [\"0.0.0.0:443\"]\nport = 8443"), Some(8443));
     }
 
     #[test]

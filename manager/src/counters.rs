@@ -26,9 +26,17 @@ pub enum Refusal {
     Storage,
     /// A network that has used what the relay may carry for it.
     Quota,
+    /// More TLS connections than there may be.
+    Carriers,
+    /// More TLS connections than one source may have.
+    CarrierSource,
+    /// A TCP connection that did no handshake of TLS.
+    CarrierHandshake,
+    /// A TLS connection that carried nothing of ours.
+    CarrierProtocol,
 }
 
-const KINDS: usize = Refusal::Quota as usize + 1;
+const KINDS: usize = Refusal::CarrierProtocol as usize + 1;
 
 impl Refusal {
     /// Every kind, with its word.
@@ -42,6 +50,10 @@ impl Refusal {
         (Self::Busy, "busy"),
         (Self::Storage, "storage"),
         (Self::Quota, "quota"),
+        (Self::Carriers, "tls-connections"),
+        (Self::CarrierSource, "tls-source"),
+        (Self::CarrierHandshake, "tls-handshake"),
+        (Self::CarrierProtocol, "tls-protocol-error"),
     ];
 }
 

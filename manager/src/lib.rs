@@ -24,6 +24,7 @@ pub mod server;
 mod session;
 pub mod state_dir;
 pub mod storage;
+mod whereabouts;
 
 /// Milliseconds of Unix time; zero on a machine whose clock is before 1970.
 pub(crate) fn now_ms() -> u64 {

@@ -8,7 +8,9 @@
 use std::collections::VecDeque;
 
 use coconet::id::{Hash, InviteKey, NodeId, StaticKey};
-use coconet::ledger::{Draft, Entry, Ledger, Op, Reject, RemoveNode, RemoveUser, Standing, State, Violation};
+use coconet::ledger::{
+    Draft, Entry, Ledger, Op, Reject, Removal, RemoveNode, RemoveUser, Standing, State, Violation,
+};
 use coconet::wire::manager::{Response, failed};
 use tokio::sync::watch;
 
@@ -73,6 +75,14 @@ impl<W> Network<W> {
             Standing::Member(node) => Ok(node),
             Standing::Removed(_) => Err(revoked()),
             Standing::Stranger => Err(not_a_member()),
+        }
+    }
+
+    /// How the holder of `key` left, if it was removed.
+    pub(crate) fn removal(&self, key: &StaticKey) -> Option<&Removal> {
+        match self.state().standing(key) {
+            Standing::Removed(node) => self.state().removal(node),
+            Standing::Member(_) | Standing::Stranger => None,
         }
     }
 

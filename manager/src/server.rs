@@ -7,11 +7,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime};
 
+use coco_tunnel::carrier::server::{self as carrier, ListenError, Refused, source};
 use coco_tunnel::endpoint::{Accepting, Endpoint, EndpointOptions};
 use coco_tunnel::relay;
 use coco_tunnel::session::Session;
@@ -33,6 +34,7 @@ use crate::presence::{Here, Presence, SessionId};
 use crate::session::{House, serve};
 use crate::storage::thread;
 use crate::storage::{Storage, StorageError, StoredEntry};
+use crate::whereabouts::Whereabouts;
 
 /// A bound manager.
 #[derive(Debug)]
@@ -42,6 +44,7 @@ pub struct Server {
     desk: task::JoinHandle<()>,
     storage: JoinHandle<()>,
     metrics: Option<Metrics>,
+    carriers: Option<carrier::Server>,
     limits: Limits,
 }
 
@@ -57,6 +60,9 @@ pub enum ServerError {
     /// No socket for the metrics.
     #[error("cannot serve metrics on {0}")]
     Metrics(SocketAddr, #[source] io::Error),
+    /// No TLS.
+    #[error(transparent)]
+    Tls(#[from] ListenError),
     /// No thread.
     #[error("cannot start the storage thread")]
     Thread(#[source] io::Error),
@@ -91,6 +97,14 @@ impl Server {
             return Err(ServerError::Listen(listen(), error));
         }
 
+        let carriers = config.tls.listen.as_ref().map(|listen| {
+            let limits = carrier::Limits {
+                connections: config.tls.connections,
+                per_source: config.tls.connections_per_source,
+            };
+            carrier::Server::bind(listen.addresses(), &keys, limits)
+        });
+
         let (handle, thread) = thread::spawn(storage).map_err(ServerError::Thread)?;
         let (messages, inbox) = mpsc::channel(DESK_QUEUE);
         let counters = Arc::new(Counters::new());
@@ -104,14 +118,16 @@ impl Server {
             };
             Metrics::bind(address, sources).map_err(|error| ServerError::Metrics(address, error))
         });
-        let (kept, relay) = (Kept { presence, ledgers, relayed }, Relay { control, strangers });
+        let kept = Kept { presence, ledgers, relayed };
+        let relay = Relay { control, strangers, endpoint: endpoint.clone() };
         let desk = Desk::new(Arc::new(keys), config, Arc::clone(&counters), handle.clone(), kept, relay);
         Ok(Self {
+            house: House { desk: messages, storage: handle, counters, endpoint: endpoint.clone() },
             endpoint,
-            house: House { desk: messages, storage: handle, counters },
             desk: tokio::spawn(desk.run(inbox)),
             storage: thread,
             metrics: metrics.transpose()?,
+            carriers: carriers.transpose()?,
             limits: config.limits,
         })
     }
@@ -126,6 +142,11 @@ impl Server {
         self.metrics.as_ref().map(Metrics::address)
     }
 
+    /// The TCP addresses where TLS is served.
+    pub fn tls(&self) -> Vec<SocketAddr> {
+        self.carriers.as_ref().map(carrier::Server::addresses).unwrap_or_default()
+    }
+
     /// What was refused so far.
     pub fn counters(&self) -> Arc<Counters> {
         Arc::clone(&self.house.counters)
@@ -133,10 +154,14 @@ impl Server {
 
     /// Serve until `shutdown` resolves.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), ServerError> {
-        let Self { endpoint, house, mut desk, storage, metrics, limits } = self;
+        let Self { endpoint, house, mut desk, storage, metrics, carriers, limits } = self;
         let mut watched = JoinSet::new();
         if let Some(metrics) = metrics {
             watched.spawn(metrics.serve());
+        }
+        if let Some(carriers) = carriers {
+            let counters = Arc::clone(&house.counters);
+            watched.spawn(carriers.run(endpoint.clone(), move |why| refuse_carrier(&counters, why)));
         }
         let mut sitting = Sessions::default();
         let mut ready = Accepting::default();
@@ -210,8 +235,8 @@ impl Sessions {
     }
 
     fn admit(&mut self, session: Session, house: &House, limits: Limits) {
-        let Some(remote) = session.remote() else { return };
-        let source = source(remote.ip());
+        let Some(place) = Whereabouts::of(&session, &house.endpoint) else { return };
+        let source = source(place.from.ip());
         let of_source = self.per_source.get(&source).copied().unwrap_or_default();
         let refusal = if self.tasks.len() >= limits.sessions {
             Some(Refusal::Sessions)
@@ -226,7 +251,7 @@ impl Sessions {
             }
             return session.close(Close::Busy);
         }
-        tracing::debug!(peer = %session.peer(), address = %remote, "session");
+        tracing::debug!(peer = %session.peer(), address = %place.from, "session");
         let id = self.next;
         self.next += 1;
         let task = self.tasks.spawn(serve(session, id, house.clone()));
@@ -253,24 +278,15 @@ impl Sessions {
     }
 }
 
-/// What counts as one source: an IPv4 address, or the /64 that one IPv6 subscriber has at least.
-fn source(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        v4 @ IpAddr::V4(_) => v4,
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-    use super::*;
-
-    #[test]
-    fn one_subscriber_is_one_source() {
-        let source = |text: &str| source(text.parse().unwrap()).to_string();
-        assert_eq!(source("192.0.2.1"), "192.0.2.1");
-        assert_eq!(source("::ffff:192.0.2.1"), "192.0.2.1");
-        assert_eq!(source("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+fn refuse_carrier(counters: &Counters, why: Refused) {
+    let refusal = match why {
+        Refused::Full => Refusal::Carriers,
+        Refused::Source => Refusal::CarrierSource,
+        Refused::Handshake => Refusal::CarrierHandshake,
+        Refused::Silent | Refused::Malformed => Refusal::CarrierProtocol,
+    };
+    // Anybody who scans for open ports does this; only the limits are of interest.
+    if counters.refuse(refusal) && matches!(why, Refused::Full | Refused::Source) {
+        tracing::warn!(?refusal, "a TLS connection was refused");
     }
 }

@@ -9,12 +9,12 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use coco_tunnel::channel::{Channel, ChannelRx, ChannelTx};
+use coco_tunnel::endpoint::Endpoint;
 use coco_tunnel::frame::{self, FrameError};
 use coco_tunnel::paths::Drive;
 use coco_tunnel::session::Session;
 use coconet::id::NetworkId;
-use coconet::ledger::{Entry, view};
-use coconet::name::Name;
+use coconet::ledger::{Entry, Removal, view};
 use coconet::wire::code::{Close, Reset};
 use coconet::wire::manager::{HEAD_DOMAIN, HEAD_EXPORT_LABEL, Request, Response, failed};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -31,6 +31,7 @@ use crate::network::{Head, not_a_member, refuse};
 use crate::presence::SessionId;
 use crate::storage::Range;
 use crate::storage::thread::StorageHandle;
+use crate::whereabouts::Whereabouts;
 
 /// What every session needs.
 #[derive(Debug, Clone)]
@@ -38,6 +39,7 @@ pub(crate) struct House {
     pub(crate) desk: mpsc::Sender<Message>,
     pub(crate) storage: StorageHandle,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) endpoint: Endpoint,
 }
 
 /// Serve `session` until it ends.
@@ -66,7 +68,7 @@ async fn streams(
     let mut serving = JoinSet::new();
     let mut bucket = Bucket::new(Instant::now());
     let mut idle_since = Instant::now();
-    let Some(mut remote) = session.remote() else { return Close::Done };
+    let Some(mut place) = Whereabouts::of(session, &house.endpoint) else { return Close::Done };
     for number in 0.. {
         let channel = loop {
             let turn = async {
@@ -81,9 +83,9 @@ async fn streams(
             }
         };
         let Ok(channel) = channel else { return Close::Done };
-        remote = session.remote().unwrap_or(remote);
+        place = Whereabouts::of(session, &house.endpoint).unwrap_or(place);
         bucket.take(Instant::now());
-        let peer = Peer { session: id, stream: number, key: session.peer(), remote };
+        let peer = Peer { session: id, stream: number, key: session.peer(), place };
         let stream =
             Stream { session: session.clone(), peer, house: house.clone(), revoked: revoked.clone() };
         serving.spawn(stream.serve(channel));
@@ -160,8 +162,9 @@ impl Stream {
                 self.entries(tx, network, from, head).await
             }
             Answer::Entries { network, from, head, guest: Some(guest) } => {
-                self.viewed_entries(tx, network, from, head, &guest).await
+                self.viewed_entries(tx, network, from, head, |all| view::views(all, &guest)).await
             }
+            Answer::Farewell { network, from, removal } => self.farewell(tx, network, from, removal).await,
             Answer::Registered { first, pushes } => {
                 let served = async {
                     self.send(tx, &first).await?;
@@ -207,10 +210,14 @@ impl Stream {
         }
     }
 
-    async fn stamped(&self, network: NetworkId, seq: u64) -> Response {
+    async fn stored(&self, network: NetworkId, seq: u64) -> Option<Entry> {
         let range = Range { from: seq, last: seq, bytes: 0 };
-        let stored = self.house.storage.read(network, range).await;
-        let entry = stored.ok().and_then(|page| Entry::from_bytes(page.first()?).ok());
+        let page = self.house.storage.read(network, range).await.ok()?;
+        Entry::from_bytes(page.first()?).ok()
+    }
+
+    async fn stamped(&self, network: NetworkId, seq: u64) -> Response {
+        let entry = self.stored(network, seq).await;
         entry.map_or_else(|| self.unreadable(), |entry| Response::Stamped(Box::new(entry)))
     }
 
@@ -238,6 +245,27 @@ impl Stream {
         self.send(tx, &Response::Head { seq: head.seq, head: head.head, view }).await
     }
 
+    /// The same for a node that was removed, up to the entry that says so: it need not take our word for it.
+    async fn farewell(
+        &self,
+        tx: &mut ChannelTx,
+        network: NetworkId,
+        from: u64,
+        removal: Removal,
+    ) -> Result<(), FrameError> {
+        let Some(last) = self.stored(network, removal.seq).await else {
+            let refusal = self.unreadable();
+            return self.send(tx, &refusal).await;
+        };
+        let head = Head { seq: removal.seq, head: last.hash() };
+        match removal.guest {
+            None => self.entries(tx, network, from, head).await,
+            Some(guest) => {
+                self.viewed_entries(tx, network, from, head, |all| view::last_views(all, &guest)).await
+            }
+        }
+    }
+
     /// The same for a guest: what it may see depends on the whole ledger.
     async fn viewed_entries(
         &self,
@@ -245,7 +273,7 @@ impl Stream {
         network: NetworkId,
         from: u64,
         head: Head,
-        guest: &Name,
+        views: impl FnOnce(&[Entry]) -> Vec<bool>,
     ) -> Result<(), FrameError> {
         let mut entries: Vec<Entry> = Vec::new();
         while (entries.len() as u64) <= head.seq {
@@ -258,7 +286,7 @@ impl Stream {
                 return self.send(tx, &refusal).await;
             }
         }
-        let seen = view::views(&entries, guest);
+        let seen = views(&entries);
         let mut withheld = Vec::new();
         for (mut entry, seen) in entries.into_iter().zip(seen) {
             if !seen {
@@ -324,7 +352,7 @@ impl Stream {
                     }
                     return Ok(());
                 }
-                Answer::Newest { .. } | Answer::Entries { .. } => return Ok(()),
+                Answer::Newest { .. } | Answer::Entries { .. } | Answer::Farewell { .. } => return Ok(()),
             }
         }
     }

@@ -223,7 +223,6 @@ async fn a_removed_node_hears_of_it_and_is_cut_off() {
     let back = house.node(2).await;
     let network = laptop.network();
     let requests = [
-        Request::Fetch { network, from: 0 },
         Request::Register { network, candidates: Vec::new() },
         Request::Presence { network },
         Request::Append(cam.ledger().draft(&cam.keys, &publish("a"), BLIND)),

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use coco_tunnel::carrier::proxy::{Proxies, Setting};
+use coco_tunnel::carrier::proxy::Proxies;
 use coconet::calendar::MonthError;
 use coconet::control::{
     CreateInvite, CreateNetwork, Done, Expose, InvitePurpose, Invited, JoinNetwork, Members, Network,
@@ -34,7 +34,7 @@ use crate::node::{Node, node_name};
 use crate::random;
 use crate::state_dir::{StateDir, StateDirError};
 use crate::store::{NetworkRow, Store, TunnelEnd};
-use crate::surroundings::changes::Watcher;
+use crate::surroundings::Surroundings;
 use crate::surroundings::links::Links;
 use crate::tunnel::{Exposure, Listener, Opened, OpenedOptions, bind_listener, target_answers};
 
@@ -50,10 +50,10 @@ pub struct Daemon {
     app: Name,
     config: Config,
     uplink: Arc<Uplink>,
-    surroundings: Watcher,
     state_dir: StateDir,
     store: Store,
     events: Events,
+    around: Arc<Surroundings>,
     started_ms: u64,
     networks: Mutex<BTreeMap<Name, Arc<Node>>>,
     tunnels: Mutex<BTreeMap<u64, Arc<Opened>>>,
@@ -65,16 +65,19 @@ pub struct Daemon {
 impl Daemon {
     /// Load everything and begin to work.
     pub async fn start(app: Name, config: Config, state_dir: StateDir, store: Store) -> Result<Arc<Self>> {
-        let proxies = Proxies::new(Setting::Environment, |name| std::env::var(name).ok());
-        let uplink = Arc::new(Uplink { listen: config.node.listen.clone(), proxies });
+        let around = Arc::new(Surroundings::start(&config));
+        let proxy = config.manager.proxy.setting().map_err(|error| Fault::failed(error.to_string()))?;
+        let proxies = Proxies::new(proxy, |name| std::env::var(name).ok());
+        let listen = config.node.listen.clone();
+        let uplink = Arc::new(Uplink { listen, proxies, around: Arc::clone(&around) });
         let daemon = Arc::new(Self {
             app,
             config,
             uplink,
-            surroundings: Watcher::start(),
             state_dir,
             store,
             events: Events::default(),
+            around,
             started_ms: clock::now_ms(),
             networks: Mutex::default(),
             tunnels: Mutex::default(),
@@ -99,7 +102,7 @@ impl Daemon {
                 tracing::error!(resource = %row.resource, %fault, "tunnel not restored");
             }
         }
-        let (links, watched) = (daemon.surroundings.links(), Arc::downgrade(&daemon));
+        let (links, watched) = (daemon.around.links(), Arc::downgrade(&daemon));
         tokio::spawn(Self::move_with(watched, links));
         Ok(daemon)
     }
@@ -118,6 +121,11 @@ impl Daemon {
         for node in self.nodes() {
             node.stop().await;
         }
+    }
+
+    /// What the machine is connected to.
+    pub fn around(&self) -> &Arc<Surroundings> {
+        &self.around
     }
 
     /// The event stream.

@@ -89,6 +89,11 @@ impl Book {
         self.ledger.borrow().state().guest(self.own).is_some()
     }
 
+    /// Whether this copy has the entry that removed this node.
+    pub fn shows_removal(&self) -> bool {
+        self.ledger.borrow().state().removal(self.own).is_some()
+    }
+
     /// The ledger now and whenever it grows.
     pub fn watch(&self) -> watch::Receiver<Arc<Ledger>> {
         self.ledger.subscribe()
@@ -165,7 +170,10 @@ impl Book {
         }
         let ledger: Ledger =
             ledger.filter(|ledger: &Ledger| ledger.seq() >= before.seq()).ok_or(Reject::Parent)?;
-        if !ledger.withheld().is_empty() && ledger.state().guest(self.own).is_none() {
+        // What was withheld from a guest stays so when it is removed.
+        let state = ledger.state();
+        let was_guest = state.removal(self.own).is_some_and(|removal| removal.guest.is_some());
+        if !ledger.withheld().is_empty() && state.guest(self.own).is_none() && !was_guest {
             return Err(Reject::Op.into());
         }
         self.store.replace(self.network, rows).await?;

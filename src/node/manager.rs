@@ -181,8 +181,8 @@ impl ManagerLink {
         self.state.borrow().local
     }
 
-    /// Whether the manager says that this node was removed. Its word: the entry that proves it is not
-    /// here, so commands believe it and tunnels do not.
+    /// Whether the manager says that this node was removed. Its word: the entry that proves it may not
+    /// be here, so commands believe it and tunnels do not.
     pub fn says_revoked(&self) -> bool {
         self.state.borrow().revoked
     }
@@ -351,7 +351,11 @@ impl ManagerLink {
                 self.observed(session, observed);
                 (seq, head)
             }
-            Response::Failed { code, .. } if code == failed::REVOKED => return Err(self.revoked()),
+            Response::Failed { code, .. } if code == failed::REVOKED => {
+                let revoked = self.revoked();
+                self.verify_removal(session).await;
+                return Err(revoked);
+            }
             other => return Err(unexpected(other)),
         };
         self.follow(session, seq, head).await?;
@@ -419,6 +423,23 @@ impl ManagerLink {
             let _place = place;
             punch(endpoint, candidates).await;
         });
+    }
+
+    /// Fetch the entry that removed this node, up to which the manager still shows the ledger. Without it
+    /// there is the manager's word, which commands believe and tunnels do not.
+    async fn verify_removal(&self, session: &Session) {
+        if self.book.shows_removal() {
+            return;
+        }
+        match self.fetch(session).await {
+            Ok(()) if self.book.shows_removal() => {
+                tracing::info!(network = %self.name, "the ledger says that this node was removed");
+            }
+            Ok(()) => tracing::warn!(network = %self.name, "the manager does not show why this node is out"),
+            Err(fault) => {
+                tracing::warn!(network = %self.name, %fault, "why this node is out cannot be verified");
+            }
+        }
     }
 
     /// Compare the manager's head with ours.

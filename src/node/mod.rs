@@ -124,6 +124,10 @@ impl Node {
         });
         node.spawn(|node| async move { node.manager.run().await });
         node.spawn(Self::accept);
+        node.spawn(|node| async move {
+            let listen = node.endpoint.addresses();
+            node.uplink().around.lan().announce(node.network, node.id(), listen).await;
+        });
         if let Some(heard) = node.endpoint.heard() {
             node.spawn(|node| node.hear(heard));
         }
@@ -133,6 +137,7 @@ impl Node {
 
     /// End all sessions and tasks.
     pub async fn stop(&self) {
+        self.uplink().around.lan().leave(self.network).await;
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
         self.endpoint.close().await;
     }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use coco_tunnel::carrier::proxy::Proxies;
@@ -14,6 +15,7 @@ use coconet::manager_addr::ManagerAddr;
 use tokio::sync::mpsc;
 
 use crate::fault::{Fault, Result};
+use crate::surroundings::Surroundings;
 
 /// How long UDP is tried alone.
 pub const UDP_ALONE: Duration = Duration::from_secs(1);
@@ -25,6 +27,8 @@ pub struct Uplink {
     pub listen: Vec<SocketAddr>,
     /// The proxies for TLS.
     pub proxies: Proxies,
+    /// What the machine is connected to.
+    pub around: Arc<Surroundings>,
 }
 
 /// A manager that was reached.

@@ -1,6 +1,6 @@
 //! The ways to another node: introductions, and what a session's driver wants of this node.
 //!
-//! A dial asks the manager for an introduction ([`Introduction`]) while it already tries the places where
+//! A dial asks the neighbours on the LAN, and the manager for an introduction ([`Introduction`]) while it already tries the places where
 //! the peer was last: the manager rings the peer, so that both open their NATs towards each other, and
 //! gives a relay channel. A session that is up is driven ([`coco_tunnel::paths`]) by a task of its own
 //! ([`Node::tend`]), which asks for a relay when the driver wants one, and has the manager's session look
@@ -69,6 +69,16 @@ impl Node {
                 // There is room for as many as are taken.
                 let _ = tell.try_send(Place::Direct(address));
             }
+        }
+        if mode.direct() {
+            let tell = tell.clone();
+            self.spawn(|node| async move {
+                let found = node.uplink().around.lan().find(node.network(), peer).await;
+                for address in dialable(found, false) {
+                    // A dial that is over needs no more places.
+                    let _ = tell.send(Place::Direct(address)).await;
+                }
+            });
         }
         let relay = Relay::default();
         let introducing = {

@@ -3,7 +3,7 @@
 use coconet::control::{Audit, Log, Members};
 use serde_json::Value;
 
-use crate::support::net::{HOME, Net};
+use crate::support::net::{App, HOME, Net};
 use crate::support::targets::{echo, serve};
 use crate::support::wait::{PATIENCE, is, until};
 
@@ -65,7 +65,7 @@ fn a_guest_that_is_promoted_sees_everything_and_a_demoted_one_no_more() {
 
     owner.ok(&["network", "role", HOME, "gina", "admin"]);
 
-    let withheld = |app: &crate::support::net::App| app.json::<Audit>(&["network", "audit", HOME]).withheld;
+    let withheld = |app: &App| app.json::<Audit>(&["network", "audit", HOME]).withheld;
     until("an admin sees all of it", PATIENCE, || is(withheld(&gina) == 0, "something is withheld"));
     gina.open("service");
 
@@ -77,4 +77,48 @@ fn a_guest_that_is_promoted_sees_everything_and_a_demoted_one_no_more() {
     });
     gina.ok(&["tunnel", "close", "service"]);
     gina.refused(&[4], &["tunnel", "open", "service"]);
+}
+
+/// Wait until this node's copy ends with its own removal, as the log tells it.
+fn learns_of_its_removal(app: &App, how: &str) -> Audit {
+    until("it has the entry that removed it", PATIENCE, || {
+        let log: Log = app.json(&["network", "log", HOME]);
+        let last = log.entries.last().and_then(|line| line.what.clone());
+        is(last.as_deref() == Some(how), format!("{last:?}"))
+    });
+    assert!(!app.network(HOME).node.member);
+    let told = app.refused(&[8], &["tunnel", "open", "service"]);
+    assert!(told.contains("was removed from home"), "{told}");
+    let audit: Audit = app.json(&["network", "audit", HOME]);
+    assert_eq!(audit.alarm, None);
+    audit
+}
+
+#[test]
+fn who_was_removed_verifies_that_and_takes_nobodys_word_for_it() {
+    let net = Net::new();
+    let (owner, gina, phone) = (net.app("owner"), net.app("gina"), net.app("phone"));
+    let mut hugo = net.app("hugo");
+    owner.create(HOME, &net.address);
+    gina.join(&owner.invite(HOME, &["--user", "gina", "--role", "guest"]));
+    hugo.join(&owner.invite(HOME, &["--user", "hugo", "--role", "guest"]));
+    phone.join(&owner.invite(HOME, &["--self"]));
+    owner.expose(&format!("tcp://{}", serve(echo)), "service");
+    let seq = owner.network(HOME).ledger.seq;
+    until("hugo has the service left out", PATIENCE, || is(hugo.network(HOME).ledger.seq == seq, "behind"));
+    hugo.kill();
+
+    owner.ok(&["network", "remove", HOME, "gina"]);
+    owner.ok(&["node", "remove", HOME, "phone"]);
+    // What hugo would see of the service now is not in his copy.
+    owner.ok(&["network", "grant", HOME, "hugo", "service", "--can", "connect"]);
+    owner.ok(&["network", "remove", HOME, "hugo"]);
+    owner.ok(&["network", "invite", HOME, "--self"]);
+    hugo.start();
+
+    let whole: Log = owner.json(&["network", "log", HOME]);
+    let told = |back: usize| whole.entries[whole.entries.len() - back].what.clone().unwrap();
+    assert!(learns_of_its_removal(&gina, &told(5)).withheld > 0, "a guest to the end");
+    assert_eq!(learns_of_its_removal(&phone, &told(4)).withheld, 0);
+    assert!(learns_of_its_removal(&hugo, &told(2)).withheld > 0, "a guest to the end");
 }

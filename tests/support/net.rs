@@ -189,6 +189,12 @@ impl App {
             Some(host) => clean(host.command(ours("cocod").to_str().unwrap())),
             None => command(ours("cocod")),
         };
+        if self.host.is_none() {
+            // On the machine's own network a test has nothing to say.
+            let config = self.lab.path("cocod.toml");
+            fs::write(&config, "[lan]\ndiscovery = false\n").unwrap();
+            command.arg("--config").arg(config);
+        }
         command.args(["--app", &self.name]).arg("--state").arg(self.lab.path(&self.name));
         command.arg("--socket").arg(self.socket()).env("COCO_LOG", "info,cocod=debug,coco_tunnel=debug");
         let started = Instant::now();

@@ -9,7 +9,7 @@ use cocod::surroundings::changes::Watcher;
 use crate::on;
 
 /// Run `ip` where this thread is.
-fn ip(words: &str) {
+pub(crate) fn ip(words: &str) {
     let status = Command::new("ip").args(words.split(' ')).status();
     assert!(status.expect("ip, of the Debian package iproute2").success(), "ip {words}");
 }

@@ -1,7 +1,7 @@
 //! Carrying out an op that was allowed.
 
 use super::op::{Grant, Invite, Join, Op, Publish, Purpose, RemoveNode, Rename, Renamed};
-use super::state::{GrantState, InviteState, Node, NodeKind, Resource, State, User};
+use super::state::{GrantState, InviteState, Node, NodeKind, Removal, Resource, State, User};
 use crate::id::NodeId;
 use crate::name::Name;
 use crate::role::Action;
@@ -22,7 +22,7 @@ impl State {
                 }
             }
             Op::Join(join) => self.join(seq, join),
-            Op::RemoveNode(RemoveNode { node }) => self.remove_node(node),
+            Op::RemoveNode(RemoveNode { node }) => self.remove_node(seq, node),
             Op::SetRole(op) => {
                 if let Some(user) = self.users.get_mut(&op.user) {
                     user.role = op.role;
@@ -34,7 +34,7 @@ impl State {
             }
             Op::RemoveUser(op) => {
                 for node in self.nodes_of(&op.user) {
-                    self.remove_node(node);
+                    self.remove_node(seq, node);
                 }
                 self.users.remove(&op.user);
                 self.grants.remove(&op.user);
@@ -90,12 +90,13 @@ impl State {
         self.nodes.insert(id, Node { record: join.record, name, user, kind, publish, joined: seq });
     }
 
-    fn remove_node(&mut self, node: NodeId) {
+    fn remove_node(&mut self, seq: u64, node: NodeId) {
+        let guest = self.guest(node).cloned();
         let Some(gone) = self.nodes.remove(&node) else { return };
         self.keys.remove(&gone.record.talk);
         self.names.remove(&gone.name);
-        self.removed.insert(gone.record.talk, node);
-        self.removed_ids.insert(node);
+        self.removed.insert(gone.record.talk, Removal { node, seq, guest });
+        self.removed_ids.insert(node, gone.record.talk);
         let offered = self.resources.iter().filter(|(_, resource)| resource.node == node);
         let offered: Vec<Name> = offered.map(|(name, _)| name.clone()).collect();
         offered.iter().for_each(|name| self.withdraw(name));

@@ -35,6 +35,6 @@ pub use op::{
 };
 pub use state::{
     Access, GrantState, InviteState, LEDGER_INVITES_MAX, LEDGER_NODES_MAX, LEDGER_USERS_MAX,
-    NODE_RESOURCES_MAX, Node, NodeKind, Resource, Standing, State, USER_GRANTS_MAX, User,
+    NODE_RESOURCES_MAX, Node, NodeKind, Removal, Resource, Standing, State, USER_GRANTS_MAX, User,
 };
 pub use violation::Violation;

@@ -3,7 +3,7 @@
 //! The maps are ordered, so that a state has one encoding and one [`State::digest`] on every replica.
 //! What may be added next is decided in `validate`, and carried out in `apply`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use minicbor::Encode;
 use serde::{Deserialize, Serialize};
@@ -58,9 +58,9 @@ pub struct State {
     pub(super) names: BTreeMap<Name, NodeId>,
     /// Removed nodes by session key.
     #[n(6)]
-    pub(super) removed: BTreeMap<StaticKey, NodeId>,
+    pub(super) removed: BTreeMap<StaticKey, Removal>,
     #[cbor(skip)]
-    pub(super) removed_ids: BTreeSet<NodeId>,
+    pub(super) removed_ids: BTreeMap<NodeId, StaticKey>,
     #[n(7)]
     pub(super) invites: BTreeMap<InviteKey, InviteState>,
     #[n(8)]
@@ -120,6 +120,21 @@ pub struct Node {
     /// The sequence number of the entry it joined with.
     #[n(5)]
     pub joined: u64,
+}
+
+/// How a node left.
+#[derive(Debug, Clone, PartialEq, Eq, Encode)]
+#[cbor(map)]
+pub struct Removal {
+    /// Which node.
+    #[n(0)]
+    pub node: NodeId,
+    /// The sequence number of the entry that removed it, the last it may read.
+    #[n(1)]
+    pub seq: u64,
+    /// The person that [`State::guest`] gave for it before that entry.
+    #[n(2)]
+    pub guest: Option<Name>,
 }
 
 /// An invite and what is left of it.
@@ -216,7 +231,7 @@ impl State {
             names: BTreeMap::from([(node.name.clone(), id)]),
             nodes: BTreeMap::from([(id, node)]),
             removed: BTreeMap::new(),
-            removed_ids: BTreeSet::new(),
+            removed_ids: BTreeMap::new(),
             invites: BTreeMap::new(),
             resources: BTreeMap::new(),
             grants: BTreeMap::new(),
@@ -278,9 +293,14 @@ impl State {
     pub fn standing(&self, key: &StaticKey) -> Standing {
         match (self.keys.get(key), self.removed.get(key)) {
             (Some(id), _) => Standing::Member(*id),
-            (None, Some(id)) => Standing::Removed(*id),
+            (None, Some(removal)) => Standing::Removed(removal.node),
             (None, None) => Standing::Stranger,
         }
+    }
+
+    /// How `node` left, if it was removed.
+    pub fn removal(&self, node: NodeId) -> Option<&Removal> {
+        self.removed.get(self.removed_ids.get(&node)?)
     }
 
     /// The role of a node's user.

@@ -125,7 +125,7 @@ impl State {
         if self.keys.contains_key(&op.record.talk)
             || self.removed.contains_key(&op.record.talk)
             || self.nodes.contains_key(&author)
-            || self.removed_ids.contains(&author)
+            || self.removed_ids.contains_key(&author)
         {
             return Err(Violation::KeyReused);
         }

@@ -5,7 +5,7 @@
 //! set is closed: each visible entry can be judged by the visible ones before it. Other guests, other
 //! grants and the other resources stay out, also those that bear the name of somebody or something the
 //! guest does see. [`views`] is computed by whoever holds the whole ledger, and [`digest`] over what was
-//! left out lets the two compare.
+//! left out lets the two compare. Who was removed sees the ledger up to the entry that says so ([`last_views`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,6 +43,15 @@ pub fn views(entries: &[Entry], viewer: &Name) -> Vec<bool> {
             About::Resource(offer) => granted.contains(&offer),
         })
         .collect()
+}
+
+/// The same for a guest whom the last of `entries` removed, and who was called `viewer` before it: what it
+/// saw until then, and that entry, so that it need not be told by others that it was removed.
+pub fn last_views(entries: &[Entry], viewer: &Name) -> Vec<bool> {
+    let Some((_, before)) = entries.split_last() else { return Vec::new() };
+    let mut seen = views(before, viewer);
+    seen.push(true);
+    seen
 }
 
 /// What two holders of the same view compare: the numbers of the entries whose bodies are left out.

@@ -7,7 +7,7 @@ use coconet::cbor;
 use coconet::id::{Hash, NetworkId, NodeId, StaticKey};
 use coconet::invite::{Invitation, InviteError};
 use coconet::key::{InviteSecret, NodeKeys};
-use coconet::ledger::{Body, Draft, Ledger, Op, Withdraw, join_message, stamp, view};
+use coconet::ledger::{Body, Draft, Ledger, Op, Removal, Withdraw, join_message, stamp, view};
 use coconet::recovery::Recovery;
 
 use crate::world::{BLIND, START, World, device, genesis, genesis_draft, guest, keys, manager_addr, name};
@@ -298,8 +298,9 @@ fn the_digest_of_a_network_with_one_of_each() {
         cbor::encode(&eves),
         hex("05 a3"),
         nodes.concat(),
-        hex("06 a1"),
-        [cbor::encode(&keys(4).static_key()), cbor::encode(&keys(4).id())].concat(),
+        hex("06 a1                                         ; removed: old, by entry 7, no guest's"),
+        [cbor::encode(&keys(4).static_key()), hex("a2 00"), cbor::encode(&keys(4).id()), hex("01 07")]
+            .concat(),
         hex("07 a3"),
         invites.concat(),
         hex("08 a1  64 646f6f72  a3 00"),
@@ -310,4 +311,10 @@ fn the_digest_of_a_network_with_one_of_each() {
     ]
     .concat();
     assert_eq!(show(&w.ledger.state().digest().0), show(&Hash::of("coco/state", &[&state]).0));
+}
+
+#[test]
+fn how_a_guest_left() {
+    let removal = Removal { node: NodeId([0x11; 32]), seq: 7, guest: Some(name("eve")) };
+    assert_eq!(show(&cbor::encode(&removal)), show(&hex("a3  00 5820 11*32  01 07  02 63 657665")));
 }

@@ -2,7 +2,7 @@
 
 use coconet::id::{Hash, NetworkId};
 use coconet::ledger::{
-    Access, BLIND_LEN, Blind, Draft, Entry, Ledger, NodeKind, Op, Purpose, Reject, Withdraw, view,
+    Access, BLIND_LEN, Blind, Draft, Entry, Ledger, NodeKind, Op, Purpose, Reject, Removal, Withdraw, view,
 };
 use coconet::name::Name;
 use coconet::role::Role;
@@ -344,4 +344,48 @@ fn an_owner_who_became_a_guest_leaves_a_device_that_sees_all_and_is_seen() {
     assert!(state.may_know(eve, gate) && state.may_know(gate, eve), "the device lets eve in");
     assert!(!state.may_know(eve, olga) && !state.may_know(eve, fred));
     assert_eq!(w.read_by("eve").unwrap().state().access(eve, &name("gate"), w.now), Access::Until(None));
+}
+
+// G -> ... -> R(eve-pc), and G -> ... -> U(eve)
+
+#[test]
+fn a_guest_who_is_removed_reads_that_and_nothing_that_was_not_hers() {
+    type Ends = fn(&mut World);
+    let ends: [(&str, Ends); 4] = [
+        ("her node is removed by the owner", |w| w.removes("laptop", "eve-pc").unwrap()),
+        ("by an admin", |w| w.removes("bob-pc", "eve-pc").unwrap()),
+        ("by herself", |w| w.removes("eve-pc", "eve-pc").unwrap()),
+        ("she is removed", |w| w.expels("bob-pc", "eve").unwrap()),
+    ];
+    for (how, end) in ends {
+        let mut w = house();
+        let (eve, before) = (w.id("eve-pc"), w.seen_by("eve"));
+        end(&mut w);
+        let removal = Removal { node: eve, seq: w.ledger.seq(), guest: Some(name("eve")) };
+        assert_eq!(w.ledger.state().removal(eve), Some(&removal), "{how}");
+
+        let seen = w.last_seen_by("eve");
+        let (last, rest) = seen.split_last().unwrap();
+        assert_eq!((rest, Some(last)), (&before[..], w.entries.last()), "{how}");
+        let eves = read(&seen).unwrap();
+        assert_eq!((eves.head(), eves.state().removal(eve)), (w.ledger.head(), Some(&removal)), "{how}");
+        assert!(!eves.state().nodes().contains_key(&eve), "{how}");
+    }
+}
+
+#[test]
+fn a_node_that_read_everything_is_removed_as_nobodys_guest() {
+    let mut w = house();
+    w.renames("laptop", "bob", "robert").unwrap();
+    let (cam, bob) = (w.id("cam"), w.id("bob-pc"));
+    assert_eq!(w.ledger.state().removal(bob), None);
+    w.removes("laptop", "cam").unwrap();
+    w.expels("laptop", "robert").unwrap();
+    let seq = w.ledger.seq();
+    let state = w.ledger.state();
+    assert_eq!(state.removal(cam), Some(&Removal { node: cam, seq: seq - 1, guest: None }));
+    assert_eq!(state.removal(bob), Some(&Removal { node: bob, seq, guest: None }));
+    // What comes later does not change how it was.
+    w.renames_network("laptop", "house").unwrap();
+    assert_eq!(w.ledger.state().removal(bob).map(|removal| removal.seq), Some(seq));
 }

@@ -11,7 +11,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
 use crate::model::Model;
-use crate::steps::{PEOPLE, RESOURCES, Role, Step, of_people, of_things};
+use crate::steps::{CAST, PEOPLE, RESOURCES, Role, Step, of_people, of_things};
 use crate::town::{Town, expected_by, id, told};
 use crate::world::name;
 
@@ -95,6 +95,27 @@ fn holds(town: &Town, viewer: usize, called: &str) {
     }
 }
 
+/// Each node that was removed as a guest's reads of that, on top of what it saw.
+fn learns_of_its_removal(town: &Town) -> usize {
+    let state = town.ledger.state();
+    let removed = CAST.into_iter().filter_map(|key| state.removal(id(key)));
+    let mut guests = 0;
+    for removal in removed {
+        let Some(guest) = &removal.guest else { continue };
+        let whole = &town.entries[..=usize::try_from(removal.seq).unwrap()];
+        let mut entries = whole.to_vec();
+        for (entry, seen) in entries.iter_mut().zip(view::last_views(whole, guest)) {
+            entry.draft.body = entry.draft.body.take().filter(|_| seen);
+        }
+        let (before, _) = redacted(&whole[..whole.len() - 1], guest);
+        assert_eq!(entries[..before.len()], before);
+        let ledger = read(&entries).unwrap_or_else(|reject| panic!("{guest}: {reject}"));
+        assert_eq!(ledger.state().removal(removal.node), Some(removal));
+        guests += 1;
+    }
+    guests
+}
+
 /// What a manager may do to one entry on its way to a guest.
 fn tampered(town: &Town, called: &str, at: Index) {
     let (entries, _) = redacted(&town.entries, &name(called));
@@ -155,6 +176,7 @@ proptest! {
         for (viewer, called) in guests(&town.model) {
             holds(&town, viewer, called);
         }
+        learns_of_its_removal(&town);
     }
 }
 
@@ -188,4 +210,12 @@ fn random_networks_have_guests_with_something_to_hide_from_each_other() {
         }
     }
     assert!(viewers >= 50 && kept >= 100 && resources >= 30, "{viewers} {kept} {resources}");
+}
+
+#[test]
+fn random_networks_remove_guests_who_had_something_to_lose() {
+    let mut runner = TestRunner::deterministic();
+    let towns = (0..50).map(|_| town(&vec(of_people(), 30).new_tree(&mut runner).unwrap().current()));
+    let removed: usize = towns.map(|town| learns_of_its_removal(&town)).sum();
+    assert!(removed >= 20, "{removed}");
 }

@@ -318,7 +318,9 @@ impl Model {
                 person.public |= *role != Role::Guest;
                 if *role != Role::Guest {
                     let number = self.person(user).unwrap();
-                    self.resources.values_mut().for_each(|known| drop(known.grants.remove(&number)));
+                    for known in self.resources.values_mut() {
+                        known.grants.remove(&number);
+                    }
                 }
             }
             Step::RemoveUser { user, .. } => {

@@ -388,6 +388,15 @@ impl World {
         entries
     }
 
+    /// The entries as a guest gets them that the last of them removed, and who was called `user` until then.
+    pub(crate) fn last_seen_by(&self, user: &str) -> Vec<Entry> {
+        let mut entries = self.entries.clone();
+        for (entry, seen) in entries.iter_mut().zip(view::last_views(&self.entries, &name(user))) {
+            entry.draft.body = entry.draft.body.take().filter(|_| seen);
+        }
+        entries
+    }
+
     /// What the guest `user` makes of them.
     pub(crate) fn read_by(&self, user: &str) -> Result<Ledger, Reject> {
         read(&self.seen_by(user))

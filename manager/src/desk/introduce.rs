@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use coco_tunnel::endpoint::dialable;
-use coco_tunnel::relay::{Stranger, SwitchError, canonical};
+use coco_tunnel::relay::{Stranger, SwitchError};
 use coconet::id::{NetworkId, NodeId};
 use coconet::wire::manager::{CANDIDATES_MAX, Response, failed};
 use tokio::sync::{mpsc, watch};
@@ -17,6 +17,7 @@ use crate::network::{Head, refuse};
 use crate::now_ms;
 use crate::presence::{LastSeen, Presence, SessionId};
 use crate::storage::{Seen, Write};
+use crate::whereabouts::Whereabouts;
 
 /// What a dialler asks for.
 #[derive(Debug, Clone, Copy)]
@@ -38,12 +39,13 @@ impl<P: Presence> Desk<P> {
             return Err(refuse(failed::PROTOCOL, "too many addresses"));
         }
         let (Head { seq, head }, heads) = (known.head(), known.subscribe());
-        let observed = self.address(peer);
+        let place = self.whereabouts(peer);
+        let observed = place.from;
         let near_limit = self.metering.near_limit(network);
         let Some(sitting) = self.sessions.get_mut(&peer.session) else {
             return Err(refuse(failed::PROTOCOL, "the session has ended"));
         };
-        let candidates = reachable(observed, &offered, observed);
+        let candidates = reachable(&place, &offered, &place);
         let again = sitting.registered.iter_mut().find(|known| known.stream == peer.stream);
         let pushes = if let Some(again) = again {
             again.offered = offered;
@@ -68,7 +70,7 @@ impl<P: Presence> Desk<P> {
                 known.replaced.send_replace(true);
             });
         }
-        self.channels.came(network, node, peer.session, observed);
+        self.channels.came(network, node, peer.session, place.bound);
         let seen = Seen { network, node, at: now_ms(), candidates };
         self.storage.note(Write::Seen(seen)).await;
         Ok(Answer::Registered { first: Response::Registered { observed, seq, head }, pushes })
@@ -82,9 +84,9 @@ impl<P: Presence> Desk<P> {
         if asker == node || !known.state().may_know(asker, node) {
             return Err(refuse("no-such-node", "no such node"));
         }
-        let from = self.address(peer);
+        let from = self.whereabouts(peer);
         let found = self.presence.locate(network, node);
-        let there = found.session.and_then(|session| Some((session, self.session_address(session)?)));
+        let there = found.session.and_then(|session| Some((session, self.session_place(session)?)));
         let last_seen = match found.seen {
             LastSeen::Now => now_ms(),
             LastSeen::At(at) => at,
@@ -95,10 +97,10 @@ impl<P: Presence> Desk<P> {
             Some(Err(word)) => (None, Some(word.to_owned())),
             None => (None, None),
         };
-        let mut candidates = dialable(found.candidates, from.ip().is_loopback());
+        let mut candidates = dialable(found.candidates, from.is_here());
         if let Some((session, at)) = there {
-            candidates = reachable(at, self.offered(session, network, node), from);
-            let own = reachable(from, self.offered(peer.session, network, asker), at);
+            candidates = reachable(&at, self.offered(session, network, node), &from);
+            let own = reachable(&from, self.offered(peer.session, network, asker), &at);
             let channel = channel.map(|(_, theirs)| theirs);
             self.notify(session, network, node, &Response::Ring { node: asker, candidates: own, channel });
         }
@@ -118,23 +120,23 @@ impl<P: Presence> Desk<P> {
         &mut self,
         peer: &Peer,
         asker: NodeId,
-        from: SocketAddr,
+        from: Whereabouts,
         Dial { network, node, .. }: Dial,
-        there: Option<(SessionId, SocketAddr)>,
+        there: Option<(SessionId, Whereabouts)>,
     ) -> Result<(u64, u64), &'static str> {
         if self.metering.is_spent(network) {
             self.counters.refuse(Refusal::Quota);
             return Err(failed::QUOTA);
         }
-        let Some((session, address)) = there else {
+        let Some((session, at)) = there else {
             // One that is only just away from the manager may still be reached.
-            self.channels.came(network, asker, peer.session, from);
+            self.channels.came(network, asker, peer.session, from.bound);
             return self.channels.known(network, asker, node).ok_or(failed::OFFLINE);
         };
         let (meter, budget) = self.metering.meters(network, asker);
-        let own = Place { node: asker, session: peer.session, address: from, meter };
+        let own = Place { node: asker, session: peer.session, address: from.bound, meter };
         let (meter, _) = self.metering.meters(network, node);
-        let other = Place { node, session, address, meter };
+        let other = Place { node, session, address: at.bound, meter };
         self.channels.between(network, &own, &other, &budget).map_err(|error| match error {
             SwitchError::Full | SwitchError::NodeFull | SwitchError::Busy => {
                 if self.counters.refuse(Refusal::Busy) {
@@ -188,7 +190,7 @@ impl<P: Presence> Desk<P> {
         let owner = self.channels.owner(channel);
         tracing::debug!(channel, address = %from, known = owner.is_some(), "a channel's node seems to have moved");
         if let Some(session) = owner
-            && self.session_address(session) == Some(from)
+            && self.session_place(session).is_some_and(|place| place.bound == from)
         {
             self.channels.moved(session, from);
         }
@@ -197,8 +199,8 @@ impl<P: Presence> Desk<P> {
     /// Bind channels to where the sessions of their nodes are now.
     pub(super) fn follow_sessions(&mut self) {
         for session in self.channels.sessions() {
-            if let Some(address) = self.session_address(session) {
-                self.channels.moved(session, address);
+            if let Some(place) = self.session_place(session) {
+                self.channels.moved(session, place.bound);
             }
         }
         self.channels.tend(Instant::now());
@@ -215,12 +217,12 @@ impl<P: Presence> Desk<P> {
     }
 
     /// Where the asker is.
-    fn address(&self, peer: &Peer) -> SocketAddr {
-        self.session_address(peer.session).unwrap_or_else(|| canonical(peer.remote))
+    fn whereabouts(&self, peer: &Peer) -> Whereabouts {
+        self.session_place(peer.session).unwrap_or(peer.place)
     }
 
-    fn session_address(&self, session: SessionId) -> Option<SocketAddr> {
-        self.sessions.get(&session)?.session.remote().map(canonical)
+    fn session_place(&self, session: SessionId) -> Option<Whereabouts> {
+        Whereabouts::of(&self.sessions.get(&session)?.session, &self.endpoint)
     }
 
     fn offered(&self, session: SessionId, network: NetworkId, node: NodeId) -> &[SocketAddr] {
@@ -230,9 +232,9 @@ impl<P: Presence> Desk<P> {
     }
 }
 
-/// The addresses of a node that is seen at `observed`, that one first, for somebody at `asker`. Loopback is
-/// only of use to neighbours on this machine.
-fn reachable(observed: SocketAddr, offered: &[SocketAddr], asker: SocketAddr) -> Vec<SocketAddr> {
-    let loopback = observed.ip().is_loopback() && asker.ip().is_loopback();
-    dialable(std::iter::once(observed).chain(offered.iter().copied()), loopback)
+/// The addresses of a node, the one it is seen at first, for somebody at `asker`. Loopback is only of use to
+/// neighbours on this machine.
+fn reachable(place: &Whereabouts, offered: &[SocketAddr], asker: &Whereabouts) -> Vec<SocketAddr> {
+    let loopback = place.is_here() && asker.is_here();
+    dialable(place.reflexive().into_iter().chain(offered.iter().copied()), loopback)
 }

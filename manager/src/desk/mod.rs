@@ -15,11 +15,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use coco_tunnel::endpoint::Endpoint;
 use coco_tunnel::relay::{Stranger, SwitchControl};
 use coco_tunnel::session::Session;
 use coconet::id::{InviteKey, NetworkId, NodeId, StaticKey};
 use coconet::key::NodeKeys;
-use coconet::ledger::Ledger;
+use coconet::ledger::{Ledger, Removal};
 use coconet::name::Name;
 use coconet::wire::manager::{Request, Response, failed};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -37,6 +38,7 @@ use crate::now_ms;
 use crate::presence::{Presence, SessionId};
 use crate::storage::thread::StorageHandle;
 use crate::storage::{Relayed, StorageError};
+use crate::whereabouts::Whereabouts;
 
 /// Who asks, and on which of its streams.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +46,8 @@ pub(crate) struct Peer {
     pub(crate) session: SessionId,
     pub(crate) stream: u64,
     pub(crate) key: StaticKey,
-    pub(crate) remote: SocketAddr,
+    /// Where it was when it asked.
+    pub(crate) place: Whereabouts,
 }
 
 /// What sessions tell the desk.
@@ -82,9 +85,11 @@ pub(crate) enum Answer {
     Messages(Vec<Response>),
     /// Send the stored entry `seq` as [`Response::Stamped`].
     Newest { network: NetworkId, seq: u64 },
-    /// Send the stored entries from `from` to the head, then the head.
+    /// Send the stored entries from `from` to the head, then the head,
     /// with the bodies that `guest`, if it is one, may not see left out.
     Entries { network: NetworkId, from: u64, head: Head, guest: Option<Name> },
+    /// Send them up to the one that removed the asker, as if the ledger ended there.
+    Farewell { network: NetworkId, from: u64, removal: Removal },
     /// Send this, then what `pushes` has. They are `None` for a stream that has them already.
     Registered { first: Response, pushes: Option<Pushes> },
 }
@@ -104,6 +109,7 @@ pub(crate) struct Pushes {
 pub(crate) struct Relay {
     pub(crate) control: SwitchControl,
     pub(crate) strangers: mpsc::Receiver<Stranger>,
+    pub(crate) endpoint: Endpoint,
 }
 
 /// What was stored when the manager started.
@@ -128,6 +134,7 @@ pub(crate) struct Desk<P> {
     metering: Metering,
     channels: Channels,
     strangers: mpsc::Receiver<Stranger>,
+    endpoint: Endpoint,
     storage_failing: bool,
     work: JoinSet<Done>,
 }
@@ -190,6 +197,7 @@ impl<P: Presence> Desk<P> {
             metering,
             channels: Channels::new(relay.control),
             strangers: relay.strangers,
+            endpoint: relay.endpoint,
             storage_failing: false,
             work: JoinSet::new(),
         }
@@ -285,8 +293,12 @@ impl<P: Presence> Desk<P> {
     }
 
     fn fetch(&self, peer: &Peer, network: NetworkId, from: u64) -> Result<Answer, Response> {
-        let (known, node) = self.member(peer, network)?;
-        let guest = known.state().guest(node).cloned();
+        let known = self.networks.get(&network).ok_or_else(not_a_member)?;
+        if let Some(removal) = known.removal(&peer.key) {
+            let removal = removal.clone();
+            return Ok(Answer::Farewell { network, from, removal });
+        }
+        let guest = known.state().guest(known.member(&peer.key)?).cloned();
         Ok(Answer::Entries { network, from, head: known.head(), guest })
     }
 

@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use coco_manager::config::{Bytes, Config, Limits, Listen, Metrics, Plan};
+use coco_manager::config::{Bytes, Config, Limits, Listen, Metrics, Plan, Tls};
 use coco_manager::counters::Counters;
 use coco_manager::server::{Server, ServerError};
 use coco_manager::storage::Storage;
@@ -66,6 +66,8 @@ pub(crate) struct House {
     pub(crate) address: SocketAddr,
     pub(crate) counters: Arc<Counters>,
     pub(crate) metrics: Option<SocketAddr>,
+    /// Where it serves TLS, if it does.
+    pub(crate) tls: Option<SocketAddr>,
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<Result<(), ServerError>>,
 }
@@ -137,15 +139,17 @@ impl House {
             public: "127.0.0.1:4433".parse().unwrap(),
             limits: Limits::default(),
             metrics: Metrics::default(),
+            tls: Tls::default(),
             plan: None,
             plans: BTreeMap::new(),
         };
         configure(&mut config);
         let server = Server::bind(&config, keys(MANAGER), storage).unwrap();
         let (address, counters, metrics) = (server.addresses()[0], server.counters(), server.metrics());
+        let tls = server.tls().first().copied();
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(server.run(async { drop(stopped.await) }));
-        Self { address, counters, metrics, stop: Some(stop), running }
+        Self { address, counters, metrics, tls, stop: Some(stop), running }
     }
 
     /// Stop, and wait until everything is on disk.

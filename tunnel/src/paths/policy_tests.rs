@@ -1,1 +1,337 @@
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+use super::*;
+
+const LAN: &str = "192.168.1.20:4433";
+const WAN: &str = "198.51.100.7:4433";
+
+/// A session's ways, its counters and the judge, in time that passes only here.
+struct Court {
+    policy: Policy,
+    now: Instant,
+    ways: Vec<Way>,
+    acks: u64,
+    carried: u64,
+}
+
+impl Court {
+    fn new(mode: PathMode, dialled: bool) -> Self {
+        Self::of(Manners { mode, dialled, reserve: true, persistent: false })
+    }
+
+    fn of(manners: Manners) -> Self {
+        let now = Instant::now();
+        Self { policy: Policy::new(manners, now), now, ways: Vec::new(), acks: 0, carried: 0 }
+    }
+
+    /// A way is there and works.
+    fn way(&mut self, id: u32, place: Place, rtt_ms: u64) -> &mut Way {
+        let rtt = Duration::from_millis(rtt_ms);
+        let (id, validated) = (PathId::from(id), true);
+        self.ways.push(Way { id, place, validated, rtt, sent: 0, lost: 0, reserve: false });
+        self.ways.last_mut().unwrap()
+    }
+
+    fn of_id(&mut self, id: u32) -> &mut Way {
+        self.ways.iter_mut().find(|way| way.id == PathId::from(id)).unwrap()
+    }
+
+    /// Look after so long.
+    fn after(&mut self, wait_ms: u64) -> Vec<Step> {
+        self.now += Duration::from_millis(wait_ms);
+        let steps = self.policy.look(self.now, &self.ways, self.acks, self.carried);
+        for step in &steps {
+            if let Step::Close(id) = step {
+                self.ways.retain(|way| way.id != *id);
+            }
+        }
+        steps
+    }
+
+    /// Data flows by the way in use, for so long, looked at every 100 ms.
+    fn flow(&mut self, for_ms: u64, acked: bool) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for _ in 0..for_ms / 100 {
+            self.carried += 10;
+            if let Some(id) = self.policy.chosen()
+                && let Some(way) = self.ways.iter_mut().find(|way| way.id == id)
+            {
+                way.sent += 12_000;
+            }
+            self.acks += u64::from(acked);
+            steps.extend(self.after(100));
+        }
+        steps
+    }
+}
+
+fn direct(text: &str) -> Place {
+    Place::Direct(text.parse().unwrap())
+}
+
+fn relay() -> Place {
+    Place::Relay { slot: 1, channel: 7 }
+}
+
+fn uses(id: u32, why: Why) -> Step {
+    Step::Use(PathId::from(id), why)
+}
+
+fn close(id: u32) -> Step {
+    Step::Close(PathId::from(id))
+}
+
+#[test]
+fn the_first_way_is_used_and_a_relay_and_a_direct_way_are_looked_for() {
+    let mut court = Court::new(PathMode::DirectFirst, true);
+    court.way(0, relay(), 40);
+    assert_eq!(court.after(0), [uses(0, Why::First), Step::Round]);
+    let mut court = Court::new(PathMode::DirectFirst, true);
+    court.way(0, direct(LAN), 1);
+    assert_eq!(court.after(0), [uses(0, Why::First), Step::AskRelay], "the relay is kept in reserve");
+}
+
+#[test]
+fn a_direct_way_is_taken_at_once_however_slow() {
+    let mut court = Court::new(PathMode::DirectFirst, true);
+    court.way(0, relay(), 5);
+    court.after(0);
+    court.way(1, direct(WAN), 300).validated = false;
+    assert!(!court.after(10).contains(&uses(1, Why::Direct)), "not before it is known to work");
+    court.of_id(1).validated = true;
+    assert_eq!(court.after(10), [uses(1, Why::Direct)]);
+    assert_eq!(court.after(10), []);
+}
+
+#[test]
+fn among_direct_ways_only_a_clearly_faster_one_is_worth_a_change() {
+    for (rtt_ms, changes) in [(19, false), (16, false), (12, true), (1, true)] {
+        let mut court = Court::new(PathMode::DirectFirst, true);
+        court.way(0, direct(WAN), 20);
+        court.after(0);
+        court.way(1, direct(LAN), rtt_ms);
+        assert_eq!(court.after(10).contains(&uses(1, Why::Faster)), changes, "{rtt_ms} ms");
+    }
+}
+
+#[test]
+fn a_mode_keeps_to_its_ways() {
+    let mut only_direct = Court::new(PathMode::DirectOnly, true);
+    only_direct.way(0, direct(WAN), 20);
+    only_direct.way(1, relay(), 1);
+    assert_eq!(only_direct.after(0), [uses(0, Why::First)], "and asks for no relay");
+    let silent = only_direct.flow(5000, false);
+    assert!(!silent.iter().any(|step| matches!(step, Step::Use(..) | Step::AskRelay)), "{silent:?}");
+    let mut only_relay = Court::new(PathMode::RelayOnly, true);
+    only_relay.way(0, relay(), 20);
+    only_relay.way(1, direct(LAN), 1);
+    assert_eq!(only_relay.after(0), [uses(0, Why::First)], "and probes for nothing direct");
+}
+
+#[test]
+fn a_way_without_acknowledgements_is_left_and_closed_within_its_patience() {
+    let mut court = Court::new(PathMode::DirectFirst, true);
+    court.way(0, direct(WAN), 20);
+    court.way(1, relay(), 40);
+    court.after(0);
+    assert_eq!(court.flow(3000, true), [], "all is well while they come");
+    let before = court.now;
+    let mut steps = Vec::new();
+    while steps.is_empty() {
+        steps = court.flow(100, false);
+    }
+    let took = court.now - before;
+    assert!(took <= PATIENCE_MIN + Duration::from_millis(200), "{took:?}");
+    let failed = Why::Failed(Failure::Silent);
+    assert_eq!(steps[..3], [uses(1, failed), close(0), Step::Distress]);
+    assert_eq!(court.flow(100, true), [], "and is probed for soon");
+    assert!(court.flow(4000, true).contains(&Step::Round));
+}
+
+#[test]
+fn an_idle_way_is_not_blamed_for_its_silence() {
+    let mut court = Court::new(PathMode::DirectFirst, true);
+    court.way(0, direct(WAN), 20);
+    court.way(1, relay(), 40);
+    court.after(0);
+    for _ in 0..100 {
+        assert_eq!(court.after(5000), []);
+    }
+}
+
+#[test]
+fn a_way_that_loses_the_data_and_acknowledges_pings_is_left_and_avoided() {
+    let mut court = Court::new(PathMode::DirectFirst, true);
+    court.way(0, direct(WAN), 20);
+    court.way(1, relay(), 40);
+    court.after(0);
+    court.of_id(0).lost = 0;
+    let mut steps = Vec::new();
+    for _ in 0..10 {
+        court.of_id(0).lost += 11_000;
+        steps.extend(court.flow(100, true));
+        if !steps.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(steps[..2], [uses(1, Why::Failed(Failure::Lossy)), close(0)]);
+    court.way(2, direct(WAN), 20);
+    assert!(!court.flow(1000, true).contains(&uses(2, Why::Direct)), "not again so soon");
+    let later = court.flow(u64::try_from(AVOID.as_millis()).unwrap(), true);
+    assert!(later.contains(&uses(2, Why::Direct)));
+}
+
+#[test]
+fn ordinary_loss_is_no_reason_to_leave() {
+    let mut court = Court::new(PathMode::DirectFirst, true);
+    court.way(0, direct(WAN), 20);
+    court.way(1, relay(), 40);
+    court.after(0);
+    for _ in 0..100 {
+        court.of_id(0).lost += 12_000 * 3 / 10;
+        assert_eq!(court.flow(100, true), []);
+    }
+}
+
+#[test]
+fn the_only_way_is_never_closed_but_tried_anew_until_one_works() {
+    let mut court = Court::new(PathMode::DirectFirst, true);
+    court.way(0, direct(WAN), 20);
+    court.after(0);
+    let steps = court.flow(10_000, false);
+    let count = |wanted: &Step| steps.iter().filter(|step| *step == wanted).count();
+    assert!(!steps.iter().any(|step| matches!(step, Step::Close(_))), "{steps:?}");
+    let opened = count(&Step::Open(direct(WAN)));
+    assert!((7..=11).contains(&opened), "every second: {opened}");
+    assert!((3..=6).contains(&count(&Step::AskRelay)), "every other: {steps:?}");
+    court.way(1, direct(WAN), 20);
+    let steps = court.flow(100, false);
+    assert_eq!(steps[..2], [uses(1, Why::Failed(Failure::Silent)), close(0)]);
+}
+
+#[test]
+fn an_attempt_under_way_is_not_begun_twice() {
+    let mut court = Court::new(PathMode::DirectFirst, true);
+    court.way(0, direct(WAN), 20);
+    court.after(0);
+    court.way(1, direct(WAN), 20).validated = false;
+    assert!(!court.flow(5000, false).contains(&Step::Open(direct(WAN))));
+}
+
+#[test]
+fn rounds_come_ever_slower_and_keep_a_pace_while_data_flows() {
+    let mut court = Court::new(PathMode::DirectFirst, true);
+    court.way(0, relay(), 20);
+    court.after(0);
+    let mut gaps = Vec::new();
+    let mut last = court.now;
+    while gaps.len() < 5 {
+        if court.flow(100, true).contains(&Step::Round) {
+            gaps.push((court.now - last).as_secs());
+            last = court.now;
+        }
+    }
+    assert_eq!(gaps, [2, 4, 4, 4, 4]);
+}
+
+#[test]
+fn an_idle_session_is_no_longer_probed_and_is_again_when_it_is_used() {
+    let mut court = Court::new(PathMode::DirectFirst, true);
+    court.way(0, relay(), 20);
+    court.after(0);
+    let rounds = |steps: &[Step]| steps.iter().filter(|step| **step == Step::Round).count();
+    let mut hour = Vec::new();
+    (0..720).for_each(|_| hour.extend(court.after(5000)));
+    assert!((4..=8).contains(&rounds(&hour)), "{} in an hour", rounds(&hour));
+    court.carried += 1;
+    assert_eq!(court.after(100), [Step::Round]);
+}
+
+#[test]
+fn a_persistent_session_is_probed_for_ever() {
+    let manners = Manners { mode: PathMode::DirectFirst, dialled: true, reserve: false, persistent: true };
+    let mut court = Court::of(manners);
+    court.way(0, Place::Carrier(1), 20);
+    court.after(0);
+    let mut hour = Vec::new();
+    (0..720).for_each(|_| hour.extend(court.after(5000)));
+    let rounds = hour.iter().filter(|step| **step == Step::Round).count();
+    assert!((230..=260).contains(&rounds), "every 15 s: {rounds}");
+}
+
+#[test]
+fn without_a_reserve_the_relay_is_asked_for_in_distress_and_given_up_after() {
+    let manners = Manners { mode: PathMode::DirectFirst, dialled: true, reserve: false, persistent: true };
+    let mut court = Court::of(manners);
+    court.way(0, direct(WAN), 20);
+    assert_eq!(court.after(0), [uses(0, Why::First)]);
+    assert!(court.flow(2000, false).contains(&Step::AskRelay));
+    court.way(1, Place::Carrier(1), 20);
+    let steps = court.flow(100, false);
+    assert_eq!(steps[..2], [uses(1, Why::Failed(Failure::Silent)), close(0)]);
+    court.way(2, direct(WAN), 20);
+    let steps = court.flow(100, true);
+    assert!(steps.contains(&uses(2, Why::Direct)) && steps.contains(&close(1)), "{steps:?}");
+}
+
+#[test]
+fn who_was_dialled_follows_and_opens_nothing() {
+    let mut court = Court::new(PathMode::DirectFirst, false);
+    court.way(0, relay(), 20);
+    court.way(1, direct(WAN), 10).reserve = true;
+    assert_eq!(court.after(0), [uses(0, Why::Followed)]);
+    (court.of_id(0).reserve, court.of_id(1).reserve) = (true, false);
+    assert_eq!(court.after(10), [uses(1, Why::Followed)]);
+    assert_eq!(court.after(60_000), []);
+}
+
+#[test]
+fn who_was_dialled_leaves_a_way_that_fails_it_and_does_not_follow_back() {
+    let mut court = Court::new(PathMode::DirectFirst, false);
+    court.way(0, direct(WAN), 20);
+    court.way(1, relay(), 40).reserve = true;
+    court.after(0);
+    let steps = court.flow(1000, false);
+    assert_eq!(steps[..2], [uses(1, Why::Failed(Failure::Silent)), Step::Distress], "and closes nothing");
+    assert_eq!(court.flow(3000, true), []);
+}
+
+#[test]
+fn a_way_the_other_end_cannot_use_is_closed_by_who_dialled() {
+    let mut court = Court::new(PathMode::DirectFirst, true);
+    let way = *court.way(0, direct(WAN), 20);
+    court.way(1, relay(), 40);
+    court.after(0);
+    assert_eq!(court.policy.refused(court.now, &way), [close(0)]);
+    court.ways.remove(0);
+    assert_eq!(court.after(10)[0], uses(1, Why::Failed(Failure::Closed)));
+}
+
+#[test]
+fn a_change_of_addresses_forgives_and_probes_at_once() {
+    let mut court = Court::new(PathMode::DirectFirst, true);
+    court.way(0, relay(), 20);
+    court.after(0);
+    assert_eq!(court.after(100), []);
+    court.policy.changed(court.now);
+    assert_eq!(court.after(0), [Step::Round]);
+}
+
+#[test]
+fn of_many_direct_ways_one_is_kept_in_reserve() {
+    let mut court = Court::new(PathMode::DirectFirst, true);
+    for id in 0..5 {
+        court.way(id, direct(&format!("192.0.2.{id}:1")), 10 + u64::from(id));
+    }
+    let steps = court.after(0);
+    let closed: Vec<&Step> = steps.iter().filter(|step| matches!(step, Step::Close(_))).collect();
+    assert_eq!(closed, [&close(2), &close(3), &close(4)]);
+}
+
+#[test]
+fn patience_is_three_probe_timeouts_within_bounds() {
+    let table = [(1, PATIENCE_MIN), (100, Duration::from_millis(615)), (2000, PATIENCE_MAX)];
+    for (rtt_ms, wanted) in table {
+        assert_eq!(patience(Duration::from_millis(rtt_ms)), wanted, "{rtt_ms} ms");
+    }
+}
