@@ -32,7 +32,7 @@ const BEGUN: u64 = RATE;
 const DIRECT_AGAIN: Duration = Duration::from_secs(5);
 
 /// How long a transfer may pause while the way changes.
-const PAUSE_MAX: Duration = Duration::from_secs(3);
+const PAUSE_MAX: Duration = DIRECT_AGAIN;
 
 /// Two homes on the internet, and a transfer between them.
 struct Road {

@@ -21,7 +21,9 @@ const WAN: &str = "wan";
 const LAN: &str = "lan";
 
 /// Drops everything before it is tracked.
-const CLOSE: &str = "table inet closed { chain all { type filter hook prerouting priority -400; policy drop; } }\n";
+const CLOSE: &str = "add table inet closed
+    add chain inet closed entrance { type filter hook prerouting priority -400; policy drop; }
+    ";
 
 /// No longer.
 const OPEN: &str = "delete table inet closed\n";
