@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use coco_lab::{Host, Site};
 use coco_tunnel::noise::QUIC_VERSION;
 
-use crate::operator::{figure, serve_figures};
+use crate::operator::{figure, manager_address, serve_figures};
 use crate::random::Random;
 use crate::support::net::{App, HOME};
 use crate::transfer::{Offer, Transfer};
@@ -71,20 +71,24 @@ fn a_relayed_tunnel_keeps_its_rate_while_the_manager_is_flooded_which_counts_it(
     serve_figures(&mut world);
     let [camera, viewer] = ["camera", "viewer"].map(|name| world.internet.site(Site::symmetric()).host(name));
     let (camera, viewer) = world.pair(camera, viewer);
-    let target = (world.hub.v4(), crate::world::MANAGER_PORT).into();
+    let target = manager_address(&world);
     let names = ["foreign_packets_total", "refused_handshakes_total"];
-    let relay = ["unknown-channel", "junk"].map(|kind| format!("relay_dropped_packets_total{{reason=\"{kind}\"}}"));
-    let figures = || names.iter().copied().chain(relay.iter().map(String::as_str)).map(|name| figure(&world, name));
+    let relay =
+        ["unknown-channel", "junk"].map(|kind| format!("relay_dropped_packets_total{{reason=\"{kind}\"}}"));
+    let figures =
+        || names.iter().copied().chain(relay.iter().map(String::as_str)).map(|name| figure(&world, name));
     let before: Vec<u64> = figures().collect();
     measure(&world, &camera, &viewer, "relay", target, || world.manager().memory());
     let counted: Vec<u64> = figures().zip(before).map(|(after, before)| after - before).collect();
     println!("foreign, refused, unknown channel, junk: {counted:?} of {PACKETS}");
     let of_a_kind = (PACKETS / LOOKS.len()) as u64;
     let [foreign, refused, unknown, junk] = counted[..] else { unreachable!() };
-    // Some get lost where the receiver's buffer is full. Random ones are QUIC or not, by one bit.
-    assert!(refused >= of_a_kind / 2, "long headers of our version that do not decrypt: {refused}");
+    // Some get lost where the receiver's buffer is full. Of what looks like the beginning of a handshake QUIC itself
+    // drops three quarters, which do not even have a header that could be one.
+    assert!(refused >= of_a_kind / 8, "long headers of our version that do not decrypt: {refused}");
     assert!(unknown >= of_a_kind / 2, "frames for channels that nobody has: {unknown}");
-    assert!(foreign + junk >= of_a_kind / 4, "neither a frame nor QUIC: {foreign}, {junk}");
+    assert!(junk >= of_a_kind / 2, "frames of no kind: {junk}");
+    assert!(foreign >= of_a_kind / 8, "neither a frame nor QUIC of ours: {foreign}");
 }
 
 /// Two nodes on the open internet, where everybody reaches them.

@@ -8,10 +8,12 @@ use std::time::{Duration, Instant};
 use coco_lab::Host;
 use coco_tunnel::endpoint::{Endpoint, EndpointOptions, HALF_OPEN_RETRY, KEEP_ALIVE};
 use coco_tunnel::noise::QUIC_VERSION;
-use coconet::manager_addr::ManagerAddr;
+use coconet::id::StaticKey;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
+use crate::operator::{manager, manager_address};
 use crate::random::Random;
 use crate::support::net::HOME;
 use crate::support::wait::{PATIENCE, is, until};
@@ -22,6 +24,9 @@ const HANDSHAKES: usize = 400;
 
 /// Pause between two of their packets.
 const PACE: Duration = Duration::from_millis(1);
+
+/// When nothing has come for so long, all has been recorded.
+const QUIET: Duration = Duration::from_millis(500);
 
 /// How soon a member is connected all the same.
 const MEMBER: Duration = Duration::from_secs(10);
@@ -35,14 +40,14 @@ fn a_member_still_connects_while_handshakes_are_begun_and_not_finished() {
     let [camera, viewer] = ["camera", "viewer"].map(|name| world.internet.public_host(name));
     let (camera, mut viewer) = world.pair(camera, viewer);
     let mallory = world.internet.public_host("mallory");
-    let manager: SocketAddr = (world.hub.v4(), crate::world::MANAGER_PORT).into();
-    let flights = first_flights(&mallory, world.address.parse().unwrap());
+    let address = manager_address(&world);
+    let flights = first_flights(&mallory, manager(&world).talk);
     println!("{} first packets recorded", flights.len());
     let (stop, retries) = (AtomicBool::new(false), AtomicU64::new(0));
     let socket = mallory.udp(([0, 0, 0, 0], 0));
     let memory = world.manager().memory();
     thread::scope(|scope| {
-        let flooding = scope.spawn(|| flood(&socket, manager, &flights, &stop));
+        let flooding = scope.spawn(|| flood(&socket, address, &flights, &stop));
         let counting = scope.spawn(|| count_retries(&socket, &stop, &retries));
         let _stopped = Stop(&stop);
         until("the manager asks for tokens", PATIENCE, || {
@@ -60,7 +65,10 @@ fn a_member_still_connects_while_handshakes_are_begun_and_not_finished() {
         stop.store(true, Ordering::Relaxed);
         let sent = flooding.join().unwrap();
         counting.join().unwrap();
-        println!("{sent} packets sent, {} of them told to come again with a token", retries.load(Ordering::Relaxed));
+        println!(
+            "{sent} packets sent, {} of them told to come again with a token",
+            retries.load(Ordering::Relaxed)
+        );
     });
     let after = world.manager().memory();
     assert!(after <= memory + GROWTH_MAX, "{memory} bytes, then {after}");
@@ -77,9 +85,9 @@ impl Drop for Stop<'_> {
 }
 
 /// The first packets of many handshakes with the manager, recorded where nobody answers.
-fn first_flights(mallory: &Host, manager: ManagerAddr) -> Vec<Vec<u8>> {
+fn first_flights(mallory: &Host, manager: StaticKey) -> Vec<Vec<u8>> {
     let sink = mallory.udp((mallory.v4(), 0));
-    sink.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    sink.set_nonblocking(true).unwrap();
     let address = sink.local_addr().unwrap();
     let mut random = Random::from_environment();
     let [secret, reset] = [(); 2].map(|()| {
@@ -90,21 +98,24 @@ fn first_flights(mallory: &Host, manager: ManagerAddr) -> Vec<Vec<u8>> {
     let listen = vec![SocketAddr::from((mallory.v4(), 0))];
     let options = EndpointOptions { secret, reset, listen, any_port: false };
     mallory.enter(|| {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let _dialling = runtime.block_on(async {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let flights = runtime.block_on(async {
+            let sink = tokio::net::UdpSocket::from_std(sink).unwrap();
             let endpoint = Endpoint::bind(&options).unwrap();
             let mut dials = JoinSet::new();
             for _ in 0..HANDSHAKES {
                 let endpoint = endpoint.clone();
-                dials.spawn(async move { endpoint.dial(manager.talk, &[address], KEEP_ALIVE).await.is_ok() });
+                dials.spawn(async move { endpoint.dial(manager, &[address], KEEP_ALIVE).await.is_ok() });
             }
-            dials
+            let (mut flights, mut buffer) = (Vec::new(), [0; 1 << 11]);
+            // The first flight is two packets.
+            while flights.len() < HANDSHAKES * 2
+                && let Ok(Ok(len)) = timeout(QUIET, sink.recv(&mut buffer)).await
+            {
+                flights.push(buffer[..len].to_vec());
+            }
+            flights
         });
-        let (mut flights, mut buffer) = (Vec::new(), [0; 1 << 11]);
-        while flights.len() < HANDSHAKES * 2 {
-            let Ok(len) = sink.recv(&mut buffer) else { break };
-            flights.push(buffer[..len].to_vec());
-        }
         assert!(flights.len() >= HANDSHAKES, "{}", flights.len());
         flights
     })

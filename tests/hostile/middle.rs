@@ -139,7 +139,11 @@ impl Shared {
                         (upstream, self.road())
                     });
                     let treated = road.treat(&self, &buffer[..len]);
-                    self.send(treated, |packet| upstream.send(packet), |packet| self.socket.send_to(packet, node));
+                    self.send(
+                        treated,
+                        |packet| upstream.send(packet),
+                        |packet| self.socket.send_to(packet, node),
+                    );
                 }
                 Err(error) => assert!(is_pause(&error), "{error}"),
             }
@@ -162,7 +166,11 @@ impl Shared {
             match upstream.recv(&mut buffer) {
                 Ok(len) => {
                     let treated = road.treat(self, &buffer[..len]);
-                    self.send(treated, |packet| self.socket.send_to(packet, node), |packet| upstream.send(packet));
+                    self.send(
+                        treated,
+                        |packet| self.socket.send_to(packet, node),
+                        |packet| upstream.send(packet),
+                    );
                 }
                 Err(error) => assert!(is_pause(&error), "{error}"),
             }

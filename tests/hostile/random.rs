@@ -39,7 +39,8 @@ impl Random {
 
     /// With that probability.
     pub(crate) fn chance(&mut self, share: f64) -> bool {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64 < share
+        let drawn = (self.next() >> 11) as f64 / (1u64 << 53) as f64;
+        drawn < share
     }
 
     pub(crate) fn fill(&mut self, buffer: &mut [u8]) {

@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use coco_lab::{Host, Site};
 
+use coconet::manager_addr::ManagerAddr;
+
 use crate::middle::{Malice, Middle};
+use crate::operator::{manager, manager_address};
 use crate::random::Random;
 use crate::support::net::{App, HOME};
 use crate::transfer::{Offer, Transfer};
@@ -44,11 +47,9 @@ impl Plot {
     fn new() -> Self {
         let mut world = World::new();
         let host = world.internet.public_host("middle");
-        let manager = (world.hub.v4(), crate::world::MANAGER_PORT).into();
-        let middle = Middle::start(&host, manager, Random::from_environment());
-        let (keys, place) = world.address.split_once('@').unwrap();
-        let port = place.rsplit_once(':').unwrap().1;
-        world.address = format!("{keys}@{}:{port}", host.v4());
+        let middle = Middle::start(&host, manager_address(&world), Random::from_environment());
+        let told = ManagerAddr { host: host.v4().to_string().parse().unwrap(), ..manager(&world) };
+        world.address = told.to_string();
         let [camera, viewer] =
             ["camera", "viewer"].map(|name| world.internet.site(Site::symmetric()).host(name));
         let (camera, viewer) = world.pair(camera, viewer);

@@ -19,6 +19,9 @@ use crate::world::{World, way};
 /// Longest time without a picture.
 const GAP_MAX: Duration = Duration::from_secs(3);
 
+/// How soon the way has to be direct again.
+const DIRECT_AGAIN: Duration = Duration::from_secs(5);
+
 /// How long pictures have to come again without one.
 const CALM: Duration = Duration::from_secs(2);
 
@@ -52,7 +55,8 @@ impl Player {
         let reader = thread::spawn(move || {
             let mut buffer = vec![0; 1 << 16];
             while let Ok(count @ 1..) = out.read(&mut buffer) {
-                let (mut arrivals, now) = (shared.lock().unwrap_or_else(PoisonError::into_inner), Instant::now());
+                let (mut arrivals, now) =
+                    (shared.lock().unwrap_or_else(PoisonError::into_inner), Instant::now());
                 let last = std::mem::replace(&mut arrivals.last, now);
                 arrivals.bytes += count as u64;
                 if arrivals.bytes > count as u64 && now - last > USUAL {
@@ -116,11 +120,17 @@ fn a_film_goes_on_while_the_viewer_moves_and_while_the_way_swallows_pictures() {
         let gap = player.gap_since(began);
         println!("{what}: {gap:?} without a picture, {}", way(&viewer));
         assert!(gap <= GAP_MAX, "{what}: {gap:?} without a picture");
+        began
     };
-    happens("the viewer gets another address", &|| drop(viewer.host().renumber()));
+    let direct_again = |since: Instant| {
+        until_since(since, "the way is direct again", DIRECT_AGAIN, || {
+            is(way(&viewer) == "direct", way(&viewer))
+        });
+    };
+    direct_again(happens("the viewer gets another address", &|| drop(viewer.host().renumber())));
     happens("large packets are swallowed", &|| viewers.wire().blackhole(cameras.v4().into(), 600));
-    happens("nothing is swallowed any more", &|| viewers.wire().heal());
+    direct_again(happens("nothing is swallowed any more", &|| viewers.wire().heal()));
     happens("everything is swallowed", &|| viewers.wire().blackhole(cameras.v4().into(), 0));
-    happens("nothing is swallowed any more", &|| viewers.wire().heal());
-    happens("the viewer moves", &|| drop(viewer.host().move_to(&elsewhere)));
+    direct_again(happens("nothing is swallowed any more", &|| viewers.wire().heal()));
+    direct_again(happens("the viewer moves", &|| drop(viewer.host().move_to(&elsewhere))));
 }

@@ -1,12 +1,24 @@
 //! What the operator of the manager does: change its configuration, read its figures.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
+
+use coconet::manager_addr::ManagerAddr;
 
 use crate::world::World;
 
 /// Where the manager serves its figures.
 const METRICS: &str = "127.0.0.1:9469";
+
+/// The manager's keys and port.
+pub(crate) fn manager(world: &World) -> ManagerAddr {
+    world.address.parse().unwrap()
+}
+
+/// Where the manager is reached by UDP.
+pub(crate) fn manager_address(world: &World) -> SocketAddr {
+    (world.hub.v4(), manager(world).port).into()
+}
 
 /// Start the manager anew with `with` instead of `without` in its configuration.
 pub(crate) fn reconfigure(world: &mut World, without: &str, with: &str) {

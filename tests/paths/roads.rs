@@ -130,7 +130,10 @@ fn swallow(road: &Road, above: u16) {
     road.viewers.wire().blackhole(road.cameras.v4().into(), above);
     let relayed = road.transfer.until_by("relay", &road.viewer, began, PAUSE_MAX);
     let pause = road.transfer.longest_pause(began);
-    println!("more than {above} is swallowed: relayed after {relayed:?}, longest pause {pause:?}: {}", road.told());
+    println!(
+        "more than {above} is swallowed: relayed after {relayed:?}, longest pause {pause:?}: {}",
+        road.told()
+    );
     assert!(pause <= PAUSE_MAX, "{pause:?} without data");
     road.survives("nothing is swallowed any more", || road.viewers.wire().heal());
 }
@@ -146,7 +149,10 @@ fn a_relayed_transfer_goes_on_when_the_relay_comes_back() {
     let back = Instant::now();
     let relayed = road.transfer.until_by("relay", &road.viewer, back, DIRECT_AGAIN);
     let pause = road.transfer.longest_pause(killed);
-    println!("the relay was away for {:?}: data {relayed:?} after it was back, pause {pause:?}", back - killed);
+    println!(
+        "the relay was away for {:?}: data {relayed:?} after it was back, pause {pause:?}",
+        back - killed
+    );
     road.transfer.finish(LEAST);
 }
 
@@ -157,7 +163,10 @@ fn a_direct_transfer_does_not_notice_that_the_manager_is_gone() {
     road.world.kill_manager();
     until_since(killed, "the viewer misses the manager", Duration::from_secs(30), || {
         let state = road.viewer.network(crate::support::net::HOME).manager.state;
-        is(state != coconet::control::ManagerLink::Online || killed.elapsed() > Duration::from_secs(5), "online")
+        is(
+            state != coconet::control::ManagerLink::Online || killed.elapsed() > Duration::from_secs(5),
+            "online",
+        )
     });
     let pause = road.transfer.longest_pause(killed);
     println!("without the manager: longest pause {pause:?}: {}", road.told());
