@@ -1,7 +1,5 @@
 //! A camera's stream while the network changes.
 
-#![expect(clippy::print_stdout, reason = "what was measured")]
-
 use std::io::Read;
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};

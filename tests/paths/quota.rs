@@ -1,7 +1,5 @@
 //! A plan's quota, from the first relayed byte to the last.
 
-#![expect(clippy::print_stdout, reason = "what was measured")]
-
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 

@@ -5,8 +5,6 @@
 //! waits until data comes by the way it should. One of them carries a gigabyte, the others [`LEAST`], as a debug
 //! build has to encrypt it all on what the machine has to spare.
 
-#![expect(clippy::print_stdout, reason = "what was measured")]
-
 use std::time::{Duration, Instant};
 
 use coco_lab::{Site, SiteHandle};
