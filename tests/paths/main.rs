@@ -2,9 +2,12 @@
 //! and what happens when it ends.
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![expect(clippy::print_stdout, reason = "tests say what they have measured")]
 
 mod matrix;
+mod oracle;
 #[allow(dead_code, reason = "each test program uses its part of it")]
 #[path = "../support/mod.rs"]
 mod support;
+mod table;
 mod world;
