@@ -50,6 +50,9 @@ const GONE: usize = 64;
 /// Questions where this node is seen that may be open at once.
 const ASKED_MAX: usize = 64;
 
+/// Longest wait for the manager to say where it sees this node.
+const OTHER_FAMILY_MAX: Duration = Duration::from_secs(1);
+
 /// Tries to append an entry while others append too.
 const APPEND_TRIES: usize = 32;
 
@@ -200,6 +203,7 @@ impl Node {
     /// The machine's addresses or routes have changed.
     pub fn network_changed(&self) {
         self.own.set(Source::Interface, candidates::of_interfaces(&self.endpoint), self.manager.is_local());
+        self.own.set(Source::OtherFamily, [], false);
         self.endpoint.network_changed();
         self.manager.nudge();
     }
@@ -215,6 +219,18 @@ impl Node {
         let seen = tokio::time::timeout(wait, seen).await;
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(&token);
         seen.ok()?.ok()
+    }
+
+    /// Find out how this node looks from outside by the family of addresses that the session with its manager
+    /// does not take. That has to be asked when there is use for it: a NAT forgets.
+    async fn look_from_other_family(&self) {
+        let Some((key, servers)) = self.manager.other_family() else { return };
+        for server in servers {
+            if let Some(seen) = self.where_seen(key, server, OTHER_FAMILY_MAX).await {
+                self.own.set(Source::OtherFamily, [seen], self.manager.is_local());
+                return;
+            }
+        }
     }
 
     /// Resolves with what a `seen` with this token says.

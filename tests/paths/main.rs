@@ -4,8 +4,11 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![expect(clippy::print_stdout, reason = "tests say what they have measured")]
 
+mod idle;
 mod matrix;
+mod modes;
 mod oracle;
+mod round_trips;
 #[allow(dead_code, reason = "each test program uses its part of it")]
 #[path = "../support/mod.rs"]
 mod support;
