@@ -207,6 +207,7 @@ impl<P: Presence> Desk<P> {
     pub(crate) async fn run(mut self, mut inbox: mpsc::Receiver<Message>) {
         let mut look = interval(FLUSH_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.forget_old_counts().await;
         loop {
             tokio::select! {
                 message = inbox.recv() => match message {

@@ -55,7 +55,12 @@ impl<P: Presence> Desk<P> {
         self.write_counts();
     }
 
-    pub(super) fn write_counts(&mut self) {
+    /// Forget the months that are not kept any more; a manager that was away when one began does so late.
+    pub(super) async fn forget_old_counts(&self) {
+        self.storage.note(Write::Forget(self.metering.month().back(MONTHS_KEPT))).await;
+    }
+
+    fn write_counts(&mut self) {
         let Some(rows) = self.metering.unwritten() else { return };
         let storage = self.storage.clone();
         self.work.spawn(async move { Done::Counted(storage.write(Write::Relayed(rows)).await) });
