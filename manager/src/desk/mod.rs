@@ -166,7 +166,14 @@ enum Done {
     Entry(Box<Written>),
     Counted(Result<(), StorageError>),
     Loaded(Result<Vec<Relayed>, StorageError>),
-    Answer(Peer, oneshot::Sender<Answer>, Answer),
+    Answer(Box<Late>),
+}
+
+/// An answer that had to be read first.
+struct Late {
+    peer: Peer,
+    reply: oneshot::Sender<Answer>,
+    answer: Answer,
 }
 
 impl<P: Presence> Desk<P> {
@@ -239,7 +246,10 @@ impl<P: Presence> Desk<P> {
             Ok(Done::Entry(written)) => self.stored(*written),
             Ok(Done::Counted(outcome)) => self.counted(outcome),
             Ok(Done::Loaded(outcome)) => self.loaded(outcome),
-            Ok(Done::Answer(peer, reply, answer)) => self.answer(&peer, reply, answer),
+            Ok(Done::Answer(late)) => {
+                let Late { peer, reply, answer } = *late;
+                self.answer(&peer, reply, answer);
+            }
             Err(error) => tracing::error!(%error, "a write was lost"),
         }
     }

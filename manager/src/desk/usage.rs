@@ -8,7 +8,7 @@ use coconet::wire::manager::{DayUsage, NodeUsage, Response, USAGE_NODES_MAX, fai
 use std::collections::BTreeMap;
 use tokio::sync::oneshot;
 
-use super::{Answer, Desk, Done, Peer, could_not_store};
+use super::{Answer, Desk, Done, Late, Peer, could_not_store};
 use crate::counters::Refusal;
 use crate::metering::{MONTHS_KEPT, Quota};
 use crate::network::refuse;
@@ -117,7 +117,7 @@ impl<P: Presence> Desk<P> {
                 Ok(rows) => pages(month, told, &scope, &rows),
                 Err(error) => vec![could_not_store(&error)],
             };
-            Done::Answer(peer, reply, Answer::Messages(answer))
+            Done::Answer(Box::new(Late { peer, reply, answer: Answer::Messages(answer) }))
         });
     }
 }
