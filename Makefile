@@ -11,12 +11,12 @@ TIME ?= 60
 
 SCRIPTS = .ci/run demo/run tests/setup.sh tests/layering.sh tests/fuzz.sh
 
-.PHONY: help setup build release check fmt clippy scripts docs layering test demo bench fuzz clean
+.PHONY: help setup build release check fmt clippy scripts docs layering test test-lab demo bench fuzz clean
 .NOTPARALLEL:
 .DEFAULT_GOAL = help
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
 demo: ## watch a camera through a tunnel; ONCE=1 leaves after the proof, COCO_BIN=DIR takes other binaries
 	@tests/setup.sh demo
@@ -56,6 +56,13 @@ layering: ## imports run one way
 test: setup fmt scripts layering clippy docs ## everything: the above, unit, property and end-to-end tests
 	cargo build --workspace --exclude coco-bench --bins --tests
 	$(if $(TEST_THREADS),RUST_TEST_THREADS=$(TEST_THREADS)) cargo test --workspace --exclude coco-bench --no-fail-fast $(ARGS)
+
+# One test at a time: the table has the times in it.
+test-lab: ## daemons behind NATs of every kind, shown, and docs/nat-matrix.md written anew
+	@tests/setup.sh test
+	cargo build --workspace --exclude coco-bench --bins
+	COCO_NAT_MATRIX=$(CURDIR)/docs/nat-matrix.md \
+		cargo test --workspace --exclude coco-bench --test paths -- --nocapture --test-threads 1 $(ARGS)
 
 bench: ## through the tunnel and raw, side by side, as ratios; ARGS='raw coco --rounds 1' for less
 	@tests/setup.sh bench

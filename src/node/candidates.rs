@@ -19,6 +19,8 @@ pub enum Source {
     Interface,
     /// The manager, which sees where packets come from.
     Observed,
+    /// The manager, where it was asked by the other family of addresses.
+    OtherFamily,
     /// The router, which was asked to let packets in.
     PortMapping,
 }

@@ -22,7 +22,7 @@ use coco_tunnel::paths::{Drive, Notice, Towards};
 use coco_tunnel::session::{Ended, Session};
 use coco_tunnel::socket::Place;
 use coconet::control::{ErrorKind, ManagerLink as LinkState, ManagerStatus};
-use coconet::id::{Hash, NetworkId, NodeId};
+use coconet::id::{Hash, NetworkId, NodeId, StaticKey};
 use coconet::ledger::Reject;
 use coconet::manager_addr::ManagerAddr;
 use coconet::name::Name;
@@ -94,6 +94,8 @@ struct State {
     /// Whether the manager has said that this node was removed, and not taken it back since.
     revoked: bool,
     quota: Warned,
+    /// Who the manager is, and all its UDP addresses.
+    at: Option<(StaticKey, Vec<SocketAddr>)>,
 }
 
 impl ManagerLink {
@@ -115,6 +117,7 @@ impl ManagerLink {
             local: false,
             revoked: false,
             quota: None,
+            at: None,
         };
         Self {
             network,
@@ -174,6 +177,16 @@ impl ManagerLink {
     /// How it is reached.
     pub fn uplink(&self) -> &Uplink {
         &self.uplink
+    }
+
+    /// Who the manager is, and its UDP addresses of the family that the session with it does not take; none
+    /// while it takes none.
+    pub(super) fn other_family(&self) -> Option<(StaticKey, Vec<SocketAddr>)> {
+        let state = self.state.borrow();
+        let taken = state.session.as_ref()?.remote()?;
+        let (key, at) = state.at.as_ref()?;
+        let other = at.iter().filter(|address| address.is_ipv4() != taken.is_ipv4()).copied();
+        Some((*key, other.collect()))
     }
 
     /// Whether the manager is on this machine.
@@ -265,7 +278,8 @@ impl ManagerLink {
         let managers = self.book.ledger().state().managers().to_vec();
         let reached = uplink::reach(&self.endpoint, &managers, &self.uplink).await?;
         let local = reached.is_local();
-        self.state.send_modify(|state| state.local = local);
+        let at = (reached.manager.talk, reached.at.clone());
+        self.state.send_modify(|state| (state.local, state.at) = (local, Some(at)));
         if local {
             self.endpoint.permit_loopback();
         }

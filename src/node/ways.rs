@@ -160,6 +160,9 @@ impl Node {
 
     /// Keep a session on the best way until it ends.
     pub(super) async fn tend(self: Arc<Self>, peer: NodeId, session: Session, mode: PathMode, relay: Relay) {
+        if mode.direct() && session.remote().is_none() {
+            self.spawn(|node| async move { node.look_from_other_family().await });
+        }
         let (notices, mut told) = mpsc::channel(NOTICES);
         let mut gone = self.gone.subscribe();
         let towards = Towards::Node;

@@ -2,14 +2,22 @@
 //! and what happens when it ends.
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![expect(clippy::print_stdout, reason = "tests say what they have measured")]
 
 mod film;
+mod idle;
 mod matrix;
+mod modes;
+#[allow(dead_code, reason = "each test program uses its part of it")]
 mod operator;
+mod oracle;
 mod quota;
 mod roads;
+mod round_trips;
 #[allow(dead_code, reason = "each test program uses its part of it")]
 #[path = "../support/mod.rs"]
 mod support;
+mod table;
+#[allow(dead_code, reason = "each test program uses its part of it")]
 mod transfer;
 mod world;

@@ -148,26 +148,6 @@ impl Transfer {
         assert!(down.is_ok(), "to the viewer: {down:?}");
         assert!(up.is_ok(), "from the viewer: {up:?}");
     }
-
-    /// As [`Transfer::finish`], where it may have broken off; what has come has to be right all the same.
-    /// Returns whether each direction is whole.
-    pub(crate) fn finish_or_break(self, least: u64) -> [bool; 2] {
-        [self.down.finish(least), self.up.finish(0)].map(|ended| match ended {
-            Ok(()) => true,
-            Err(Unfinished::Broken(_)) => false,
-            Err(wrong) => panic!("{wrong:?}"),
-        })
-    }
-}
-
-/// How a direction did not end well.
-#[derive(Debug)]
-#[expect(dead_code, reason = "shown when a test fails")]
-enum Unfinished {
-    /// It broke off; what had come until then was right.
-    Broken(String),
-    /// Something else came than was sent, or less, with a clean end.
-    Wrong(String),
 }
 
 impl Flow {
@@ -197,16 +177,11 @@ impl Flow {
         of_interest.map(|(began, ended)| *ended - *began).max().unwrap_or_default()
     }
 
-    fn finish(self, least: u64) -> Result<(), Unfinished> {
+    fn finish(self, least: u64) -> Result<(), String> {
         self.shared.least.store(least, Ordering::Relaxed);
         self.shared.ending.store(true, Ordering::Relaxed);
-        let (sent, received) = (self.sender.join().unwrap(), self.receiver.join().unwrap());
-        match received {
-            Ok(received) if received == sent => Ok(()),
-            Ok(received) => Err(Unfinished::Wrong(format!("{received} bytes of {sent}, and a clean end"))),
-            Err(broken) if broken.starts_with("broke") => Err(Unfinished::Broken(broken)),
-            Err(wrong) => Err(Unfinished::Wrong(wrong)),
-        }
+        let (sent, received) = (self.sender.join().unwrap(), self.receiver.join().unwrap()?);
+        is(received == sent, format!("{received} bytes of {sent}, and a clean end"))
     }
 }
 

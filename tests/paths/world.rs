@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use coco_lab::Host;
+use coco_lab::{Host, SiteHandle};
 use coconet::control::Peer;
 
 use crate::support::net::{App, HOME, Lab};
@@ -15,8 +15,14 @@ use crate::support::process::{Process, run_well};
 use crate::support::programs::{clean, command, ours};
 use crate::support::wait::{PATIENCE, is, until};
 
+/// What the manager is called; the name has addresses of both families.
+pub(crate) const MANAGER: &str = "manager.example";
+
 /// The manager's UDP port.
 const MANAGER_PORT: u16 = 4433;
+
+/// What a fresh configuration says of TLS, and what it says here, so that nodes without UDP are served too.
+const TLS: [&str; 2] = [r#"#listen = ["0.0.0.0:443"]"#, r#"listen = ["0.0.0.0:443", "[::]:443"]"#];
 
 /// Longest wait of the test's own sockets.
 const SOCKET_TIMEOUT: Duration = Duration::from_secs(60);
@@ -33,7 +39,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A manager with the default configuration.
+    /// A manager with the default configuration, and TLS.
     pub(crate) fn new() -> Self {
         Self::with("")
     }
@@ -42,6 +48,7 @@ impl World {
     pub(crate) fn with(config: &str) -> Self {
         let (lab, internet) = (Lab::apart(), coco_lab::Lab::new());
         let hub = internet.public_host("manager");
+        internet.name(MANAGER, &hub);
         let mut init = command(ours("coco-manager"));
         init.arg("init").arg("--state").arg(lab.path("manager"));
         init.args([
@@ -50,12 +57,13 @@ impl World {
             "--listen",
             &format!("[::]:{MANAGER_PORT}"),
         ]);
-        // A name would do as well; both families are reached by the address of the hub they have.
-        let public = format!("{}:{MANAGER_PORT}", hub.v4());
+        let public = format!("{MANAGER}:{MANAGER_PORT}");
         let address = run_well(init.args(["--public", &public])).trim().to_owned();
         let file = lab.path("manager").join("manager.toml");
         let text = std::fs::read_to_string(&file).unwrap();
-        std::fs::write(&file, format!("{text}\n{config}\n")).unwrap();
+        let [without, with] = TLS;
+        assert!(text.contains(without), "{text}");
+        std::fs::write(&file, format!("{}\n{config}\n", text.replace(without, with))).unwrap();
         let mut world = Self { lab, internet, hub, address, manager: None };
         world.start_manager();
         world
@@ -87,6 +95,13 @@ impl World {
     /// The daemon of an app on `host`.
     pub(crate) fn app(&self, host: &Arc<Host>) -> App {
         App::on(&self.lab, host.name(), host)
+    }
+
+    /// The daemon of an app on `host`, a host of `site`, which is told of the proxy there if there is one.
+    pub(crate) fn app_at(&self, site: &SiteHandle, host: Host) -> App {
+        let proxy = site.proxy().map(|proxy| ("https_proxy".to_owned(), format!("http://{proxy}")));
+        let host = Arc::new(host);
+        App::on_with(&self.lab, host.name(), &host, proxy.into_iter().collect())
     }
 
     /// Daemons on two hosts, in one network; the first is the owner's.
@@ -144,6 +159,13 @@ pub(crate) fn peer(app: &App) -> Peer {
     let mut peers = app.network(HOME).peers;
     assert_eq!(peers.len(), 1, "{peers:?}");
     peers.remove(0)
+}
+
+/// The way packets of `app` to the node `name` take: `direct`, `relay` or `none`.
+pub(crate) fn way_to(app: &App, name: &str) -> String {
+    let path = app.network(HOME).peers.into_iter().find(|peer| peer.name.as_str() == name);
+    let path = path.and_then(|peer| peer.path).unwrap_or_else(|| "none".to_owned());
+    path.split(' ').next().unwrap().to_owned()
 }
 
 /// The way packets of `app` to its one peer take: `direct` or `relay`.

@@ -147,7 +147,13 @@ impl Net {
 
     /// Start the daemon of an app.
     pub(crate) fn app(&self, name: &str) -> App {
-        let mut app = App { name: name.to_owned(), lab: Rc::clone(&self.lab), host: None, daemon: None };
+        let mut app = App {
+            name: name.to_owned(),
+            lab: Rc::clone(&self.lab),
+            host: None,
+            environment: Vec::new(),
+            daemon: None,
+        };
         app.start();
         app
     }
@@ -166,14 +172,25 @@ pub(crate) struct App {
     pub(crate) name: String,
     lab: Rc<Lab>,
     host: Option<Arc<Host>>,
+    environment: Vec<(String, String)>,
     daemon: Option<Process>,
 }
 
 impl App {
     /// The daemon of an app on a host of a network lab.
     pub(crate) fn on(lab: &Rc<Lab>, name: &str, host: &Arc<Host>) -> Self {
+        Self::on_with(lab, name, host, Vec::new())
+    }
+
+    /// The same, with that in its environment.
+    pub(crate) fn on_with(
+        lab: &Rc<Lab>,
+        name: &str,
+        host: &Arc<Host>,
+        environment: Vec<(String, String)>,
+    ) -> Self {
         let (lab, host) = (Rc::clone(lab), Some(Arc::clone(host)));
-        let mut app = Self { name: name.to_owned(), lab, host, daemon: None };
+        let mut app = Self { name: name.to_owned(), lab, host, environment, daemon: None };
         app.start();
         app
     }
@@ -197,6 +214,7 @@ impl App {
         }
         command.args(["--app", &self.name]).arg("--state").arg(self.lab.path(&self.name));
         command.arg("--socket").arg(self.socket()).env("COCO_LOG", "info,cocod=debug,coco_tunnel=debug");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         let started = Instant::now();
         let mut daemon = self.lab.start(&self.name, &command);
         until(&format!("{} answers", self.name), PATIENCE, || {

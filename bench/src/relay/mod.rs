@@ -160,7 +160,8 @@ const LINES: [Line; 4] = [
     Line { name: "Gbit/s", read: |c| gigabits(c) / c.seconds, decimals: 2, compare: true },
     Line {
         name: "lost, %",
-        read: |c| (1.0 - c.delivered as f64 / c.sent as f64) * 100.0,
+        // What is under way when the counting begins may come, and be one too many.
+        read: |c| (1.0 - c.delivered as f64 / c.sent as f64).max(0.0) * 100.0,
         decimals: 1,
         compare: false,
     },

@@ -275,6 +275,25 @@ fn alone_it_shows_the_status_and_the_next_step() {
 }
 
 #[test]
+fn a_tunnel_takes_the_path_it_is_given() {
+    let open = json!({"resource": "front-door", "network": null, "listen": null, "timeout_s": 15});
+    for (words, path) in [
+        (&["tunnel", "open", "front-door"][..], "direct-first"),
+        (&["tunnel", "open", "front-door", "--path", "relay-only"], "relay-only"),
+        (&["tunnel", "open", "front-door", "--path", "direct-only"], "direct-only"),
+    ] {
+        let daemon = Daemon::saying(200, &tunnel(Some(URL)));
+        daemon.run(words);
+        let mut wanted = open.clone();
+        wanted["path"] = path.into();
+        assert_eq!(daemon.asked(), asked("POST /v1/open", wanted));
+    }
+    let none = Daemon::saying(200, &tunnel(Some(URL)));
+    let Ended { code, err, .. } = none.run(&["tunnel", "open", "front-door", "--path", "fast"]);
+    assert!(code == 2 && err.contains("relay-only"), "{err}");
+}
+
+#[test]
 fn a_ping_without_an_answer_is_said_and_one_answer_is_enough() {
     let pong = json!({"version": 1, "node": "camera", "path": "direct 198.51.100.7:4433", "rtt_us": 1200});
     let daemon = Daemon::saying(200, &pong);
@@ -284,6 +303,9 @@ fn a_ping_without_an_answer_is_said_and_one_answer_is_enough() {
         daemon.asked(),
         asked("POST /v1/ping", json!({"node": "camera", "network": null, "timeout_s": 5}))
     );
+
+    let Ended { code, .. } = daemon.run(&["ping", "camera"]);
+    assert_eq!((code, daemon.asked().len()), (0, 2), "one that comes directly is enough");
 
     let lost = Daemon::saying(504, &failure("timed-out", None));
     let Ended { code, out, err } = lost.run(&["ping", "camera", "--count", "2"]);

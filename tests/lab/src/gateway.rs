@@ -102,7 +102,7 @@ impl SiteHandle {
         let wire = wires.remove(0);
         let proxy = (site.egress == Egress::Proxy).then(|| {
             let address = SocketAddr::from((gateways[0].inside.addresses(ROUTER)[0], PROXY_PORT));
-            (address, Proxy::start(&gateways[0].namespace, address))
+            (address, Proxy::start(&gateways[0].namespace, address, internet.names()))
         });
         Self { site, internet: Arc::clone(internet), gateways, _inner_wires: wires, wire, proxy }
     }

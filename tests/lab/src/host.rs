@@ -104,10 +104,11 @@ impl Host {
     }
 
     /// A command that runs `program` on this host, whoever spawns it and when; the process is the program's
-    /// own. It is killed with the lab if it still runs. It sees the files of the machine, but for `/sys`.
+    /// own. It is killed with the lab if it still runs. It sees the files of the machine, but for `/sys` and
+    /// `/etc/hosts`, where it finds the names given so far.
     #[must_use]
     pub fn command(&self, program: &str) -> Command {
-        self.namespace.command(program)
+        self.namespace.command(program, &self.internet.hosts_file())
     }
 
     /// Run `what` on this host, on a thread of its own. Sockets it makes, and threads it starts, stay on this

@@ -1,7 +1,9 @@
 //! What all sites of a lab share: the router in the middle and the addresses not yet taken.
 
+use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU8, AtomicU16, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::namespace::{Namespace, end_processes};
 use crate::subnet::{ONLY, Subnet};
@@ -14,6 +16,26 @@ pub(crate) struct Internet {
     namespaces: Mutex<Vec<Arc<Namespace>>>,
     subnets: AtomicU16,
     numbers: AtomicU8,
+    names: Arc<Names>,
+}
+
+/// Who is called what.
+#[derive(Default)]
+pub(crate) struct Names(Mutex<Vec<(String, IpAddr)>>);
+
+impl Names {
+    pub(crate) fn add(&self, name: &str, addresses: Vec<IpAddr>) {
+        self.lock().extend(addresses.into_iter().map(|address| (name.to_owned(), address)));
+    }
+
+    /// The addresses of `name`.
+    pub(crate) fn of(&self, name: &str) -> Vec<IpAddr> {
+        self.lock().iter().filter(|(known, _)| known == name).map(|(_, address)| *address).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(String, IpAddr)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Internet {
@@ -24,7 +46,21 @@ impl Internet {
             router,
             subnets: AtomicU16::new(1),
             numbers: AtomicU8::new(FIRST_NUMBER),
+            names: Arc::default(),
         }
+    }
+
+    pub(crate) fn names(&self) -> &Arc<Names> {
+        &self.names
+    }
+
+    /// What programs find in `/etc/hosts`.
+    pub(crate) fn hosts_file(&self) -> String {
+        let mut file = String::from("127.0.0.1 localhost\n::1 localhost\n");
+        for (name, address) in self.names.lock().iter() {
+            let _ = writeln!(file, "{address} {name}");
+        }
+        file
     }
 
     pub(crate) fn router(&self) -> &Arc<Namespace> {

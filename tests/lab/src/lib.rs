@@ -18,7 +18,7 @@
 //! println!("{:?}", a.wire().sent());
 //! ```
 //!
-//! Real programs run on a host by [`Host::command`]; sockets of the test itself are made there by
+//! Real programs run on a host by [`Host::command`] and know each other by [`Lab::name`]; sockets of the test itself are made there by
 //! [`Host::enter`]. What can go wrong is arranged on wires: each host and each site has one, see [`Wire`], and
 //! one made with [`Conditions`] delays, loses, reorders and duplicates packets.
 //!
@@ -88,6 +88,12 @@ impl Lab {
     #[must_use]
     pub fn public_host_with(&self, name: &str, conditions: Conditions) -> Host {
         self.attach(name, Some(conditions))
+    }
+
+    /// From now on all programs that are made know the addresses that `host` has now by `name`, and so do
+    /// proxies.
+    pub fn name(&self, name: &str, host: &Host) {
+        self.internet.names().add(name, host.addresses());
     }
 
     /// A new site.

@@ -53,8 +53,14 @@ const BRIDGE_SYSCTLS: &[&str] =
 const CARRIER_TIMEOUT: Duration = Duration::from_secs(10);
 const CARRIER_POLL: Duration = Duration::from_millis(5);
 
-/// `/sys/class/net` is that of the namespace it was mounted in.
-const OWN_SYS: &str = r#"mount -t sysfs sysfs /sys && exec "$0" "$@""#;
+/// In the environment of each program of a lab: the lab's own `/etc/hosts`.
+const HOSTS: &str = "COCO_LAB_HOSTS";
+
+/// `/sys/class/net` is that of the namespace it was mounted in. `/mnt` is borrowed for a file that no other
+/// program sees.
+const OWN_FILES: &str = r#"mount -t sysfs sysfs /sys && mount -t tmpfs tmpfs /mnt &&
+printf "%s" "$COCO_LAB_HOSTS" >/mnt/hosts && mount --bind /mnt/hosts /etc/hosts && umount -l /mnt &&
+exec "$0" "$@""#;
 
 /// A network namespace, held by a descriptor.
 pub(crate) struct Namespace {
@@ -99,11 +105,13 @@ impl Namespace {
         })
     }
 
-    /// A command that runs inside, whichever thread spawns it; its process is the program's own.
-    pub(crate) fn command(&self, program: &str) -> Command {
+    /// A command that runs inside, whichever thread spawns it; its process is the program's own. `hosts` is
+    /// what it finds in `/etc/hosts`.
+    pub(crate) fn command(&self, program: &str, hosts: &str) -> Command {
         let mut command = Command::new("nsenter");
         command.arg(format!("--net={}", self.path()));
-        command.args(["--", "unshare", "--mount", "--", "sh", "-c", OWN_SYS, program]).env(OWNER, owner());
+        command.args(["--", "unshare", "--mount", "--", "sh", "-c", OWN_FILES, program]);
+        command.env(OWNER, owner()).env(HOSTS, hosts);
         command
     }
 

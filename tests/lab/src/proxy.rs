@@ -1,13 +1,15 @@
-//! An HTTP CONNECT proxy as companies have it: TCP to port 443 and nothing else, no names, no accounts.
+//! An HTTP CONNECT proxy as companies have it: TCP to port 443 and nothing else, no accounts.
 
 use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::internet::Names;
 use crate::namespace::Namespace;
 
 /// Where the proxy of [`Site::proxy_only`](crate::Site::proxy_only) listens, on the gateway's inner address.
@@ -27,18 +29,19 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    pub(crate) fn start(namespace: &Namespace, address: SocketAddr) -> Self {
+    pub(crate) fn start(namespace: &Namespace, address: SocketAddr, names: &Arc<Names>) -> Self {
+        let names = Arc::clone(names);
         let (stopped, stop) = io::pipe().expect("making a pipe");
         namespace.enter(|| {
             let listener = TcpListener::bind(address).expect("binding the proxy");
             // Threads stay in the namespace of the thread that makes them.
-            thread::spawn(move || accept(&listener, &stopped));
+            thread::spawn(move || accept(&listener, &stopped, &names));
         });
         Self { _stop: stop }
     }
 }
 
-fn accept(listener: &TcpListener, stopped: &PipeReader) {
+fn accept(listener: &TcpListener, stopped: &PipeReader, names: &Arc<Names>) {
     loop {
         let mut ready = [
             PollFd::new(listener.as_fd(), PollFlags::POLLIN),
@@ -50,19 +53,21 @@ fn accept(listener: &TcpListener, stopped: &PipeReader) {
         }
         if let Ok((client, _)) = listener.accept() {
             // A client that breaks off is its own affair.
-            thread::spawn(move || serve(client));
+            let names = Arc::clone(names);
+            thread::spawn(move || serve(client, &names));
         }
     }
 }
 
-fn serve(mut client: TcpStream) -> io::Result<()> {
+fn serve(mut client: TcpStream, names: &Names) -> io::Result<()> {
     // Byte for byte what follows the request belongs to the tunnel, so what is read too much is passed on.
     let mut reader = BufReader::new(client.try_clone()?);
-    let target = match request(&mut reader)? {
-        Ok(target) => target,
+    let targets = match request(&mut reader, names)? {
+        Ok(targets) => targets,
         Err(refusal) => return client.write_all(format!("HTTP/1.1 {refusal}\r\n\r\n").as_bytes()),
     };
-    let Ok(mut server) = TcpStream::connect_timeout(&target, CONNECT_TIMEOUT) else {
+    let connected = targets.iter().find_map(|to| TcpStream::connect_timeout(to, CONNECT_TIMEOUT).ok());
+    let Some(mut server) = connected else {
         return client.write_all(b"HTTP/1.1 502 Bad Gateway\r\n\r\n");
     };
     client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
@@ -78,8 +83,8 @@ fn pump(from: &mut TcpStream, to: &mut TcpStream) -> io::Result<()> {
     to.shutdown(Shutdown::Write)
 }
 
-/// The target, or the status to refuse with.
-fn request(reader: &mut impl BufRead) -> io::Result<Result<SocketAddr, &'static str>> {
+/// The addresses of the target, or the status to refuse with.
+fn request(reader: &mut impl BufRead, names: &Names) -> io::Result<Result<Vec<SocketAddr>, &'static str>> {
     let mut lines = reader.take(MAX_REQUEST).lines();
     let first = lines.next().transpose()?.unwrap_or_default();
     for line in lines {
@@ -88,10 +93,21 @@ fn request(reader: &mut impl BufRead) -> io::Result<Result<SocketAddr, &'static 
         }
     }
     let mut words = first.split(' ');
-    Ok(match (words.next(), words.next().and_then(|target| target.parse::<SocketAddr>().ok())) {
-        (Some("CONNECT"), Some(target)) if target.port() == ALLOWED_PORT => Ok(target),
-        (Some("CONNECT"), Some(_)) => Err("403 Forbidden"),
+    Ok(match (words.next(), words.next().and_then(|target| resolve(target, names))) {
+        (Some("CONNECT"), Some((_, port))) if port != ALLOWED_PORT => Err("403 Forbidden"),
+        (Some("CONNECT"), Some((addresses, _))) => Ok(addresses),
         (Some("CONNECT"), None) => Err("400 Bad Request"),
         (Some(_) | None, _) => Err("405 Method Not Allowed"),
     })
+}
+
+/// `HOST:PORT`, where the host is an address or a name of the lab.
+fn resolve(target: &str, names: &Names) -> Option<(Vec<SocketAddr>, u16)> {
+    if let Ok(address) = target.parse::<SocketAddr>() {
+        return Some((vec![address], address.port()));
+    }
+    let (name, port) = target.rsplit_once(':')?;
+    let port = port.parse().ok()?;
+    let addresses = names.of(name).into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
+    Some((addresses, port))
 }

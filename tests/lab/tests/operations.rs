@@ -353,3 +353,15 @@ fn a_hole_in_the_direct_path_leaves_the_way_by_a_third() {
     sites[0].wire().heal();
     assert!(punch(&prober, &a, &b));
 }
+
+#[test]
+fn programs_know_hosts_by_the_names_they_were_given_and_the_machine_does_not() {
+    let lab = Lab::new();
+    let (one, two) = (lab.public_host("one"), lab.public_host("two"));
+    lab.name("one.example", &one);
+    let found = two.command("getent").args(["ahosts", "one.example"]).output().unwrap();
+    let found = String::from_utf8(found.stdout).unwrap();
+    println!("{found}");
+    assert!(found.contains(&one.v4().to_string()) && found.contains(&one.v6().to_string()));
+    assert!(!std::fs::read_to_string("/etc/hosts").unwrap().contains("one.example"));
+}

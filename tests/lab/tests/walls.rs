@@ -79,7 +79,12 @@ fn behind_a_proxy_nothing_gets_out_but_connect_to_443() {
     let (said, mut stream) = ask(&host, proxy, &format!("CONNECT {open} HTTP/1.1\r\nHost: {open}\r\n\r\n"));
     assert!(said.starts_with("HTTP/1.1 200 "), "{said}");
     assert!(answers(&mut stream));
+    lab.name("one.example", &one);
+    let (said, mut stream) = ask(&host, proxy, "CONNECT one.example:443 HTTP/1.1\r\n\r\n");
+    assert!(said.starts_with("HTTP/1.1 200 "), "{said}");
+    assert!(answers(&mut stream));
     let refused = |request: &str| ask(&host, proxy, request).0;
+    assert!(refused("CONNECT two.example:443 HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 502 "));
     assert!(refused(&format!("CONNECT {shut} HTTP/1.1\r\n\r\n")).starts_with("HTTP/1.1 403 "));
     assert!(refused("CONNECT nowhere HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 400 "));
     assert!(refused("GET / HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 405 "));

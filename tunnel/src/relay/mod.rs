@@ -7,8 +7,8 @@
 //! In the order of life of a channel: its owner, a manager today, asks [`SwitchControl::open`] for one between
 //! two [`End`]s whose addresses it has seen authenticated, and gives each node its own id. From then on
 //! the [`Switch`], which belongs to whoever receives from the socket, forwards what comes from one end to the
-//! other ([`Switch::forward`]), a whole received batch at a time: one lookup, one check, one addition to the
-//! [`Meter`]s and the [`Budget`], eight bytes rewritten in each packet, one send ([`serve`]). A node that comes
+//! other ([`Switch::forward_into`]), a whole received batch at a time: one lookup, one check, one addition to the
+//! [`Meter`]s and the [`Budget`], eight bytes rewritten in each packet, one send or less ([`serve::Outbox`]). A node that comes
 //! from elsewhere is a [`Stranger`] until the owner says [`SwitchControl::rebind`]. A channel ends by
 //! [`SwitchControl::close`], or by itself after [`IDLE`].
 //!

@@ -15,8 +15,8 @@ use std::io::{self, IoSliceMut};
 use std::net::{Ipv6Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
@@ -37,6 +37,7 @@ pub(crate) use ways::{Ways, allowed};
 
 use crate::relay::Switch;
 use crate::relay::frame::{self, Frame, HEADER, Kind, run_at};
+use crate::relay::serve::{Outbox, Parcel};
 use udp::{Families, WouldBlock, Writable};
 
 /// Frames other than data that wait for whoever handles them; further ones are dropped.
@@ -54,8 +55,7 @@ pub(crate) struct Mux {
     udp: Families,
     ways: Arc<Ways>,
     carried: mpsc::Receiver<(SocketAddr, Bytes)>,
-    /// Nobody else locks it: noq wants sockets that could be shared.
-    relay: Option<Mutex<Switch>>,
+    relay: Option<Switch>,
     frames: mpsc::Sender<Heard>,
     cut: VecDeque<Run>,
     turn: usize,
@@ -88,7 +88,6 @@ impl Mux {
         let (ways, carried) = Ways::new();
         let (frames, heard) = mpsc::channel(FRAMES_QUEUE);
         let outlet = Outlet { udp: udp.clone(), ways: Arc::clone(&ways) };
-        let relay = relay.map(Mutex::new);
         Ok((Self { udp, ways, carried, relay, frames, cut: VecDeque::new(), turn: 0 }, outlet, heard))
     }
 
@@ -134,6 +133,20 @@ impl Mux {
         if count > 0 { Poll::Ready(count) } else { Poll::Pending }
     }
 
+    /// Forward the relay's frames of one round.
+    fn relay(&mut self, bufs: &mut [IoSliceMut<'_>], meta: &mut [RecvMeta]) {
+        let Some(relay) = &mut self.relay else { return };
+        let (udp, ways) = (&self.udp, &self.ways);
+        let mut outbox = Outbox::new(|parcel: &Parcel<'_>| forward(udp, ways, parcel));
+        let now = Instant::now();
+        for (buf, meta) in bufs.iter_mut().zip(meta.iter_mut()) {
+            outbox.mark(meta.ecn);
+            let sender = Place::of(meta.addr).direct().unwrap_or(meta.addr);
+            meta.len = relay.forward_into(now, sender, &mut buf[..meta.len], meta.stride, &mut outbox);
+        }
+        outbox.flush(relay.counters());
+    }
+
     /// Make of what arrived in one buffer what noq may see.
     fn sort(&mut self, buf: &mut [u8], meta: &mut RecvMeta) {
         let from = Place::of(meta.addr);
@@ -142,13 +155,6 @@ impl Mux {
         }
         meta.addr = from.address();
         let sender = from.direct().unwrap_or(meta.addr);
-        if let Some(relay) = &mut self.relay {
-            let relay = relay.get_mut().unwrap_or_else(PoisonError::into_inner);
-            let (udp, ways) = (self.udp.clone(), Arc::clone(&self.ways));
-            let outlet = Outlet { udp, ways };
-            let send = |to, packets: &[u8], stride| outlet.forward(to, packets, stride);
-            meta.len = relay.forward(Instant::now(), sender, &mut buf[..meta.len], meta.stride, send);
-        }
         if buf[..meta.len].chunks(meta.stride.max(1)).any(filter::is_frame) {
             self.take_frames(sender, buf, meta);
         }
@@ -246,9 +252,11 @@ impl AsyncUdpSocket for Mux {
             return Poll::Ready(Ok(self.hand_out(bufs, meta)));
         }
         let count = ready!(self.poll_any(cx, bufs, meta))?;
+        self.relay(&mut bufs[..count], &mut meta[..count]);
         for (buf, meta) in bufs.iter_mut().zip(meta.iter_mut()).take(count) {
             self.sort(buf, meta);
         }
+        // Also when all of it was for others: noq counts rounds, so that everybody gets a turn.
         Poll::Ready(Ok(count))
     }
 
@@ -310,19 +318,6 @@ impl Outlet {
         let _ = self.try_send(&transmit, &mut framed);
     }
 
-    /// Send packets of the relay, now or never.
-    fn forward(&self, to: SocketAddr, packets: &[u8], stride: usize) -> io::Result<()> {
-        let transmit = Transmit {
-            destination: to,
-            ecn: None,
-            contents: packets,
-            segment_size: Some(stride).filter(|stride| *stride < packets.len()),
-            src_ip: None,
-        };
-        let sent = self.try_send(&transmit, &mut Vec::new());
-        sent.map_err(|Blocked(_)| io::ErrorKind::WouldBlock.into())
-    }
-
     /// Send to wherever `transmit` says; on the way to a relay the packets are framed in `framed`.
     fn try_send(&self, transmit: &Transmit<'_>, framed: &mut Vec<u8>) -> Result<(), Blocked> {
         let segment = transmit.segment_size.unwrap_or(transmit.contents.len());
@@ -380,6 +375,25 @@ impl Outlet {
             src_ip: transmit.src_ip.filter(|ip| ip.is_ipv4() == address.is_ipv4()),
         };
         family.try_send(&transmit).map_err(|WouldBlock| Blocked(family.writable()))
+    }
+}
+
+/// Send packets of the relay, now or never.
+fn forward(udp: &Families, ways: &Ways, parcel: &Parcel<'_>) -> io::Result<()> {
+    match Place::of(parcel.to) {
+        Place::Direct(address) if ways.permits(address) => match udp.towards(&address) {
+            Some(family) => family.forward(parcel),
+            None => Err(io::ErrorKind::AddrNotAvailable.into()),
+        },
+        Place::Direct(_) => {
+            ways.withheld.fetch_add(1, Ordering::Relaxed);
+            Err(io::ErrorKind::PermissionDenied.into())
+        }
+        Place::Carrier(number) => {
+            parcel.pieces.iter().for_each(|piece| ways.carry(number, piece, parcel.stride));
+            Ok(())
+        }
+        Place::Relay { .. } | Place::Dial(_) => Err(io::ErrorKind::AddrNotAvailable.into()),
     }
 }
 

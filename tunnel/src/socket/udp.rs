@@ -15,6 +15,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
+use crate::relay::serve::{self, Parcel};
+
 /// Kernel buffer asked for in each direction, in bytes. The kernel may grant less
 /// (`net.core.rmem_max`); short bursts at line rate fit in this.
 pub const SOCKET_BUFFER: usize = 8 << 20;
@@ -126,6 +128,11 @@ impl Family {
             }
             Ok(()) => Ok(()),
         }
+    }
+
+    /// Send packets of the relay, now or never.
+    pub(super) fn forward(&self, parcel: &Parcel<'_>) -> io::Result<()> {
+        serve::send(&self.io, &self.state, parcel)
     }
 
     /// Resolves when there is room again.
