@@ -20,4 +20,5 @@ mod support;
 mod table;
 #[allow(dead_code, reason = "each test program uses its part of it")]
 mod transfer;
+#[allow(dead_code, reason = "each test program uses its part of it")]
 mod world;

@@ -29,6 +29,12 @@ const BEGUN: u64 = RATE;
 /// How soon the way has to be direct again, once that is possible.
 const DIRECT_AGAIN: Duration = Duration::from_secs(5);
 
+/// How soon data flows inside TLS when UDP no longer does: the manager is missed first, then looked for.
+const INSIDE_TLS: Duration = Duration::from_secs(10);
+
+/// How soon UDP is used when that is possible again.
+const BACK_ON_UDP: Duration = Duration::from_secs(30);
+
 /// How long a transfer may pause while the way changes.
 const PAUSE_MAX: Duration = DIRECT_AGAIN;
 
@@ -184,5 +190,23 @@ fn a_transfer_survives_a_blackout_of_half_a_minute() {
     let direct = road.transfer.until_by("direct", &road.viewer, healed, DIRECT_AGAIN);
     let pause = road.transfer.longest_pause(began);
     println!("a blackout of 30 s: direct {direct:?} after it, pause {pause:?}: {}", road.told());
+    road.transfer.finish(LEAST);
+}
+
+#[test]
+fn a_transfer_goes_on_inside_tls_while_udp_is_blocked_and_leaves_it_again() {
+    let road = Road::direct();
+    let blocked = Instant::now();
+    road.viewers.wire().block_udp(true);
+    let relayed = road.transfer.until_by("relay", &road.viewer, blocked, INSIDE_TLS);
+    let pause = road.transfer.longest_pause(blocked);
+    let rate = road.transfer.rate_over(Duration::from_secs(2)) / 1e6;
+    println!("UDP is blocked: {rate:.1} MB/s inside TLS after {relayed:?}, pause {pause:?}: {}", road.told());
+    road.viewers.wire().heal();
+    let healed = Instant::now();
+    let direct = road.transfer.until_by("direct", &road.viewer, healed, BACK_ON_UDP);
+    let pause = road.transfer.longest_pause(healed);
+    println!("UDP is not: direct after {direct:?}, pause {pause:?}: {}", road.told());
+    assert!(pause <= PAUSE_MAX, "{pause:?} without data");
     road.transfer.finish(LEAST);
 }

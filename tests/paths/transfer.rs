@@ -117,12 +117,13 @@ impl Transfer {
         (self.received() - before) as f64 / began.elapsed().as_secs_f64()
     }
 
-    /// Wait until data reaches the viewer by a `wanted` way and keeps coming; how long after `since` that began.
+    /// Wait until data comes both ways by a `wanted` way and keeps coming; how long after `since` that began.
     pub(crate) fn until_by(&self, wanted: &str, viewer: &App, since: Instant, within: Duration) -> Duration {
         let mut steady = None;
         until_since(since, &format!("data comes by a {wanted} way"), within + STEADY, || {
             let began = Instant::now();
-            let (way, silence) = (way(viewer), self.down.shared.pauses().last.elapsed());
+            let silence = |flow: &Flow| flow.shared.pauses().last.elapsed();
+            let (way, silence) = (way(viewer), silence(&self.down).max(silence(&self.up)));
             if way != wanted || silence > PAUSE * 2 {
                 steady = None;
                 return Err(format!("{way}, nothing for {silence:?}"));
