@@ -14,7 +14,7 @@ use crate::support::wait::{PATIENCE, is, until, until_since};
 use crate::world::{connect, way};
 
 /// Bytes sent at once, and compared at once.
-const CHUNK: usize = 1 << 16;
+const CHUNK: usize = 1 << 14;
 
 /// The direction from the viewer to the exporter gets this part of the rate.
 const TRICKLE: u64 = 16;
