@@ -4,14 +4,22 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![expect(clippy::print_stdout, reason = "tests say what they have measured")]
 
+mod film;
 mod idle;
 mod matrix;
 mod modes;
+#[allow(dead_code, reason = "each test program uses its part of it")]
+mod operator;
 mod oracle;
 mod poison;
+mod quota;
+mod roads;
 mod round_trips;
 #[allow(dead_code, reason = "each test program uses its part of it")]
 #[path = "../support/mod.rs"]
 mod support;
 mod table;
+#[allow(dead_code, reason = "each test program uses its part of it")]
+mod transfer;
+#[allow(dead_code, reason = "each test program uses its part of it")]
 mod world;

@@ -20,6 +20,14 @@ const WAN: &str = "wan";
 /// A gateway's bridge towards the hosts.
 const LAN: &str = "lan";
 
+/// Drops everything before it is tracked.
+const CLOSE: &str = "add table inet closed
+    add chain inet closed entrance { type filter hook prerouting priority -400; policy drop; }
+    ";
+
+/// No longer.
+const OPEN: &str = "delete table inet closed\n";
+
 /// A site of a lab.
 pub struct SiteHandle {
     site: Site,
@@ -225,8 +233,11 @@ impl Gateway {
         }
         let next = |generation: u8| Some(generation.checked_add(1).unwrap_or(FIRST_GENERATION));
         let _ = self.generation.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+        // Nothing passes meanwhile: a packet of what is being forgotten would have it remembered.
+        self.namespace.nft(CLOSE);
         self.load(site);
         self.namespace.feed(Command::new("conntrack").arg("-F"), "conntrack", "");
+        self.namespace.nft(OPEN);
     }
 
     fn outside(&self) -> MutexGuard<'_, Subnet> {

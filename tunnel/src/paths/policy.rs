@@ -11,7 +11,8 @@
 //! ([`patience`]), or when most of what was sent is lost ([`LOSSY`]), whatever small packets still pass.
 //! The failed way is closed, so that its data goes by another at once; the last one is kept, and the same
 //! place is tried anew every [`REOPEN`], because a way that has backed off for long would notice its
-//! recovery late. A place that fails by loss is avoided for [`AVOID`].
+//! recovery late. A place that fails by loss is avoided for [`AVOID_MIN`], and twice as long
+//! each time it fails again at once, up to [`AVOID_MAX`].
 //!
 //! *Return.* As long as no direct way is in use, rounds of probes look for one: at once when an address
 //! has changed at either end, then after [`ROUND_MIN`], twice as long each time, up to
@@ -52,8 +53,14 @@ const LOSSY_MIN: u64 = 16_000;
 /// Time over which loss is judged.
 const LOSSY_SPAN: Duration = Duration::from_secs(1);
 
-/// How long a place that lost most of the data is avoided.
-pub const AVOID: Duration = Duration::from_secs(10);
+/// How long a place that lost most of the data is avoided: it may be well again.
+pub const AVOID_MIN: Duration = Duration::from_secs(2);
+
+/// How long it is avoided at most when it fails again and again.
+pub const AVOID_MAX: Duration = Duration::from_secs(32);
+
+/// A place that was no longer avoided and works for so long has made up for its failure.
+const AMENDS: Duration = Duration::from_secs(5);
 
 /// Places that are remembered as bad.
 const AVOIDED_MAX: usize = 16;
@@ -174,13 +181,20 @@ pub struct Policy {
     manners: Manners,
     chosen: Option<PathId>,
     watch: Option<Watch>,
-    avoided: BTreeMap<Place, Instant>,
+    avoided: BTreeMap<Place, Avoided>,
     round: Option<Instant>,
     pause: Duration,
     reopen: Option<Instant>,
     asked: Option<Instant>,
     used: Instant,
     total: u64,
+}
+
+/// A place that has failed.
+#[derive(Debug, Clone, Copy)]
+struct Avoided {
+    until: Instant,
+    pause: Duration,
 }
 
 /// The way in use, as it was when it last got on.
@@ -247,7 +261,7 @@ impl Policy {
             }
             (self.total, self.used) = (carried, now);
         }
-        self.avoided.retain(|_, until| *until > now);
+        self.avoided.retain(|_, avoided| avoided.until + AMENDS > now);
         let mut steps = Vec::new();
         let current = self.chosen.and_then(|id| ways.iter().find(|way| way.id == id)).copied();
         let failure = match &current {
@@ -255,7 +269,7 @@ impl Policy {
             None if self.chosen.is_some() => Some(Failure::Closed),
             None => None,
         };
-        let best = self.best(ways, current.as_ref().filter(|_| failure.is_none()), failure);
+        let best = self.best(now, ways, current.as_ref().filter(|_| failure.is_none()), failure);
         match (current, failure, best) {
             (current, _, Some((best, why))) if current.is_none_or(|way| way.id != best.id) => {
                 if let (Some(failed), Some(failure), true) = (current, failure, self.manners.dialled) {
@@ -313,11 +327,17 @@ impl Policy {
     }
 
     /// The way to use, and why it is another than before.
-    fn best(&self, ways: &[Way], healthy: Option<&Way>, failure: Option<Failure>) -> Option<(Way, Why)> {
+    fn best(
+        &self,
+        now: Instant,
+        ways: &[Way],
+        healthy: Option<&Way>,
+        failure: Option<Failure>,
+    ) -> Option<(Way, Why)> {
         let usable = |way: &&Way| {
             way.validated
                 && self.allows(way.place)
-                && !self.avoided.contains_key(&way.place)
+                && self.avoided.get(&way.place).is_none_or(|avoided| avoided.until <= now)
                 && (failure.is_none() || self.chosen != Some(way.id))
         };
         if !self.manners.dialled {
@@ -422,8 +442,10 @@ impl Policy {
     }
 
     fn avoid(&mut self, now: Instant, place: Place) {
-        if self.avoided.len() < AVOIDED_MAX {
-            self.avoided.insert(place, now + AVOID);
+        let before = self.avoided.get(&place);
+        let pause = before.map_or(AVOID_MIN, |before| (before.pause * 2).min(AVOID_MAX));
+        if before.is_some() || self.avoided.len() < AVOIDED_MAX {
+            self.avoided.insert(place, Avoided { until: now + pause, pause });
         }
     }
 }

@@ -177,8 +177,33 @@ fn a_way_that_loses_the_data_and_acknowledges_pings_is_left_and_avoided() {
     assert_eq!(steps[..2], [uses(1, Why::Failed(Failure::Lossy)), close(0)]);
     court.way(2, direct(WAN), 20);
     assert!(!court.flow(1000, true).contains(&uses(2, Why::Direct)), "not again so soon");
-    let later = court.flow(u64::try_from(AVOID.as_millis()).unwrap(), true);
+    let later = court.flow(u64::try_from(AVOID_MIN.as_millis()).unwrap(), true);
     assert!(later.contains(&uses(2, Why::Direct)));
+}
+
+#[test]
+fn a_place_that_fails_again_at_once_is_avoided_twice_as_long_until_it_makes_amends() {
+    let mut court = Court::new(PathMode::DirectFirst, true);
+    court.way(0, relay(), 40);
+    court.after(0);
+    // For how many tenths of a second a direct way works, and how many seconds it is avoided after that.
+    let table = [(5, 2), (5, 4), (40, 8), (5, 16), (5, 32), (5, 32), (60, 2), (5, 4)];
+    for (id, (works, avoided)) in (1..).zip(table) {
+        court.way(id, direct(WAN), 20);
+        assert!(court.after(0).contains(&uses(id, Why::Direct)), "{id}");
+        assert!(!court.flow(works * 100, true).contains(&close(id)), "{id}");
+        let failed = (0..20).flat_map(|_| {
+            court.of_id(id).lost += 11_000;
+            court.flow(100, true)
+        });
+        assert!(failed.take_while(|step| *step != close(id)).count() < 20, "{id}");
+        court.ways.retain(|way| way.id != PathId::from(id));
+        court.way(100 + id, direct(WAN), 20);
+        let early = court.flow(avoided * 1000 - 200, true);
+        assert!(!early.contains(&uses(100 + id, Why::Direct)), "{id}: not for {avoided} s");
+        court.ways.retain(|way| way.id != PathId::from(100 + id));
+        court.after(300);
+    }
 }
 
 #[test]
@@ -293,7 +318,7 @@ fn who_was_dialled_leaves_a_way_that_fails_it_and_does_not_follow_back() {
     court.after(0);
     let steps = court.flow(1000, false);
     assert_eq!(steps[..2], [uses(1, Why::Failed(Failure::Silent)), Step::Distress], "and closes nothing");
-    assert_eq!(court.flow(3000, true), []);
+    assert_eq!(court.flow(1000, true), []);
 }
 
 #[test]
