@@ -465,12 +465,10 @@ mod tests {
             Place::Dial(1),
             Place::Direct(SocketAddr::from(([192, 0, 2, 1], 4433))),
         ];
-        let mut received = places.map(|place| RecvMeta {
-            addr: place.address(),
-            len: 25,
-            stride: 10,
-            ..RecvMeta::default()
-        });
+        let mut received = [RecvMeta::default(); 4];
+        for (meta, place) in received.iter_mut().zip(places) {
+            (meta.addr, meta.len, meta.stride) = (place.address(), 25, 10);
+        }
         assert_eq!(keep_udp(&mut received), 9);
         assert_eq!(received.map(|meta| meta.len), [0, 0, 0, 25]);
     }
