@@ -148,6 +148,8 @@ impl Mux {
         for (buf, meta) in bufs.iter_mut().zip(meta.iter_mut()) {
             outbox.mark(meta.ecn);
             let sender = Place::of(meta.addr).direct().unwrap_or(meta.addr);
+            // Before it is answered.
+            ways.meet(sender);
             meta.len = relay.forward_into(now, sender, &mut buf[..meta.len], meta.stride, &mut outbox);
         }
         outbox.flush(relay.counters());
