@@ -8,6 +8,7 @@ mod idle;
 mod matrix;
 mod modes;
 mod oracle;
+mod poison;
 mod round_trips;
 #[allow(dead_code, reason = "each test program uses its part of it")]
 #[path = "../support/mod.rs"]
