@@ -35,7 +35,7 @@ pub struct Config {
 }
 
 /// `[node]`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NodeConfig {
     /// The name proposed when joining; empty for the machine's.
@@ -43,6 +43,8 @@ pub struct NodeConfig {
     /// UDP addresses to listen on, at most one per family. Empty for every interface, both families,
     /// and a port that is chosen once and kept.
     pub listen: Vec<SocketAddr>,
+    /// Whether the router is asked to let packets in.
+    pub port_mapping: bool,
 }
 
 /// `[lan]`.
@@ -109,6 +111,12 @@ impl Default for TunnelConfig {
     }
 }
 
+impl Default for NodeConfig {
+    fn default() -> Self {
+        Self { name: String::new(), listen: Vec::new(), port_mapping: true }
+    }
+}
+
 impl Default for LanConfig {
     fn default() -> Self {
         Self { discovery: true }
@@ -171,7 +179,8 @@ mod tests {
     fn the_example_holds_every_key_with_its_default() {
         let example = include_str!("../config.example.toml");
         assert_eq!(parse(example).unwrap(), Config::default());
-        for key in ["name", "listen", "proxy", "socket", "max_clients", "discovery", "level"] {
+        for key in ["name", "listen", "port_mapping", "proxy", "socket", "max_clients", "discovery", "level"]
+        {
             assert!(example.contains(&format!("{key} =")), "{key} is not in the example");
         }
     }

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use coco_tunnel::carrier::frame;
+use coco_tunnel::carrier::proxy::Proxy;
 use coco_tunnel::noise::LocalStatic;
 use coco_tunnel::noise::handshake::{HandshakeError, Initiator, MAX_MESSAGE, NewKeys, Responder};
 
@@ -9,11 +11,43 @@ use coco_tunnel::noise::handshake::{HandshakeError, Initiator, MAX_MESSAGE, NewK
 pub type Body = (&'static str, fn(&[u8]) -> bool);
 
 /// All of this module.
-pub const TARGETS: &[Body] = &[("handshake", handshake)];
+pub const TARGETS: &[Body] = &[("carrier", carrier), ("handshake", handshake)];
 
 /// What the handshake messages carry.
 const ASKS: &[u8] = b"parameters of the dialling side";
 const ANSWERS: &[u8] = b"parameters of the side that is dialled";
+
+/// What strangers and proxies say to a carrier; the first byte says which of them. Taken means a stream of whole
+/// datagrams, a proxy that has connected, or the URL of a proxy.
+pub fn carrier(data: &[u8]) -> bool {
+    let Some((what, rest)) = data.split_first() else { return false };
+    match what % 3 {
+        0 => datagrams(rest),
+        1 => {
+            "http://user:secret@proxy:1".parse::<Proxy>().is_ok_and(|proxy| proxy.answered(rest) == Ok(true))
+        }
+        _ => std::str::from_utf8(rest).is_ok_and(|url| url.parse().is_ok_and(|proxy| asks_once(&proxy))),
+    }
+}
+
+fn datagrams(mut stream: &[u8]) -> bool {
+    let whole = stream;
+    let mut again = Vec::new();
+    while let Ok(Some((datagram, rest))) = frame::split(stream) {
+        assert!(frame::push(datagram, &mut again));
+        stream = rest;
+    }
+    assert!(whole.starts_with(&again));
+    stream.is_empty()
+}
+
+/// Nothing in an URL becomes a line of its own.
+fn asks_once(proxy: &Proxy) -> bool {
+    let request = proxy.request(&"manager.example.org".parse().expect("a name"), 443);
+    let lines = request.matches("\r\n").count();
+    assert!((3..=4).contains(&lines) && request.matches('\n').count() == lines);
+    true
+}
 
 /// Two handshaking sides with somebody between them. The first byte says what that somebody does with the
 /// rest: talk to one side alone, or change what the two sides say. Taken means that both are through.

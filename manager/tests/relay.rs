@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use coco_manager::counters::Refusal;
 use coco_manager::state_dir::StateDir;
 use coco_manager::storage::memory::Memory;
+use coco_manager::storage::sqlite::Sqlite;
 use coco_manager::storage::{Relayed, Storage, Traffic, Write};
 use coco_tunnel::channel::Channel;
 use coconet::calendar::{Day, Month};
@@ -252,6 +253,7 @@ async fn counts_are_kept_over_a_restart_and_earlier_months_are_told() {
     let row = |month: Month| Relayed { network, node: NodeId([1; 32]), day: month.first(), traffic };
     let mut storage = dir.storage().unwrap();
     storage.commit(&[Write::Relayed(vec![row(last), row(oldest)])]).unwrap();
+    assert_eq!(storage.relayed(oldest, None).unwrap().len(), 1);
     assert_eq!(storage.relayed(this, None).unwrap().len(), 2);
 
     let house = House::open(storage);
@@ -267,4 +269,7 @@ async fn counts_are_kept_over_a_restart_and_earlier_months_are_told() {
         assert_eq!(laptop.is_refused(&of(month)).await, "protocol-error", "{month}");
     }
     house.close().await;
+    let mut storage = dir.storage().unwrap();
+    let kept = |storage: &mut Sqlite, month| storage.relayed(month, None).unwrap().len();
+    assert_eq!((kept(&mut storage, last), kept(&mut storage, oldest)), (1, 0), "the oldest are forgotten");
 }

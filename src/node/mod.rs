@@ -15,7 +15,7 @@ pub mod uplink;
 pub mod ways;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +37,7 @@ use crate::events::Events;
 use crate::fault::{Fault, Result};
 use crate::random;
 use crate::store::{NetworkRow, Store};
+use crate::surroundings::port_mapping::{PortMapping, State as PortMappingState};
 use crate::tunnel::Exposures;
 use book::{Book, TakeError};
 use candidates::{Own, Source};
@@ -73,6 +74,7 @@ pub struct Node {
     /// Who waits to be told where a manager sees this node.
     asked: Mutex<BTreeMap<u64, oneshot::Sender<SocketAddr>>>,
     exposures: Exposures,
+    port_mapping: Mutex<Option<PortMapping>>,
     store: Store,
     events: Events,
     tasks: Mutex<JoinSet<()>>,
@@ -121,6 +123,7 @@ impl Node {
             gone: broadcast::Sender::new(GONE),
             asked: Mutex::default(),
             exposures: Exposures::default(),
+            port_mapping: Mutex::default(),
             store,
             events,
             tasks: Mutex::default(),
@@ -134,6 +137,7 @@ impl Node {
         if let Some(heard) = node.endpoint.heard() {
             node.spawn(|node| node.hear(heard));
         }
+        node.map_port();
         node.spawn(Self::greet_old_friends);
         Ok(node)
     }
@@ -142,7 +146,48 @@ impl Node {
     pub async fn stop(&self) {
         self.uplink().around.lan().leave(self.network).await;
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
-        self.endpoint.close().await;
+        let port_mapping = self.port_mapping.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let release = async {
+            if let Some(port_mapping) = port_mapping {
+                port_mapping.release().await;
+            }
+        };
+        tokio::join!(release, self.endpoint.close());
+    }
+
+    /// Have the router let packets in, and tell others where. Nobody comes from outside to a network whose
+    /// manager is on this machine.
+    fn map_port(self: &Arc<Self>) {
+        let outward = |address: &&SocketAddr| address.is_ipv4() && !address.ip().is_loopback();
+        let Some(port) = self.endpoint.addresses().iter().find(outward).map(SocketAddr::port) else { return };
+        let ledger = self.ledger();
+        let mut hosts = ledger.state().managers().iter().map(|manager| manager.host.as_str());
+        if hosts.all(|host| host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())) {
+            return;
+        }
+        let Some(port_mapping) = self.uplink().around.map_port(port) else { return };
+        let mut state = port_mapping.state();
+        *self.port_mapping.lock().unwrap_or_else(PoisonError::into_inner) = Some(port_mapping);
+        self.spawn(|node| async move {
+            loop {
+                let mapped = match *state.borrow_and_update() {
+                    PortMappingState::Mapped(external, _) => Some(external.into()),
+                    PortMappingState::Asking | PortMappingState::Inside(..) | PortMappingState::None(_) => {
+                        None
+                    }
+                };
+                node.own.set(Source::PortMapping, mapped, node.manager.is_local());
+                if state.changed().await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// How the mapping of this node's port by the router stands; nothing where none is wanted.
+    pub fn port_mapping(&self) -> Option<PortMappingState> {
+        let port_mapping = self.port_mapping.lock().unwrap_or_else(PoisonError::into_inner);
+        port_mapping.as_ref().map(|port_mapping| port_mapping.state().borrow().clone())
     }
 
     /// The network's name here.

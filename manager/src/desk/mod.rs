@@ -166,7 +166,14 @@ enum Done {
     Entry(Box<Written>),
     Counted(Result<(), StorageError>),
     Loaded(Result<Vec<Relayed>, StorageError>),
-    Answer(Peer, oneshot::Sender<Answer>, Answer),
+    Answer(Box<Late>),
+}
+
+/// An answer that had to be read first.
+struct Late {
+    peer: Peer,
+    reply: oneshot::Sender<Answer>,
+    answer: Answer,
 }
 
 impl<P: Presence> Desk<P> {
@@ -207,6 +214,7 @@ impl<P: Presence> Desk<P> {
     pub(crate) async fn run(mut self, mut inbox: mpsc::Receiver<Message>) {
         let mut look = interval(FLUSH_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.forget_old_counts().await;
         loop {
             tokio::select! {
                 message = inbox.recv() => match message {
@@ -238,7 +246,10 @@ impl<P: Presence> Desk<P> {
             Ok(Done::Entry(written)) => self.stored(*written),
             Ok(Done::Counted(outcome)) => self.counted(outcome),
             Ok(Done::Loaded(outcome)) => self.loaded(outcome),
-            Ok(Done::Answer(peer, reply, answer)) => self.answer(&peer, reply, answer),
+            Ok(Done::Answer(late)) => {
+                let Late { peer, reply, answer } = *late;
+                self.answer(&peer, reply, answer);
+            }
             Err(error) => tracing::error!(%error, "a write was lost"),
         }
     }

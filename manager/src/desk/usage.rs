@@ -8,7 +8,7 @@ use coconet::wire::manager::{DayUsage, NodeUsage, Response, USAGE_NODES_MAX, fai
 use std::collections::BTreeMap;
 use tokio::sync::oneshot;
 
-use super::{Answer, Desk, Done, Peer, could_not_store};
+use super::{Answer, Desk, Done, Late, Peer, could_not_store};
 use crate::counters::Refusal;
 use crate::metering::{MONTHS_KEPT, Quota};
 use crate::network::refuse;
@@ -55,7 +55,12 @@ impl<P: Presence> Desk<P> {
         self.write_counts();
     }
 
-    pub(super) fn write_counts(&mut self) {
+    /// Forget the months that are not kept any more; a manager that was away when one began does so late.
+    pub(super) async fn forget_old_counts(&self) {
+        self.storage.note(Write::Forget(self.metering.month().back(MONTHS_KEPT))).await;
+    }
+
+    fn write_counts(&mut self) {
         let Some(rows) = self.metering.unwritten() else { return };
         let storage = self.storage.clone();
         self.work.spawn(async move { Done::Counted(storage.write(Write::Relayed(rows)).await) });
@@ -112,7 +117,7 @@ impl<P: Presence> Desk<P> {
                 Ok(rows) => pages(month, told, &scope, &rows),
                 Err(error) => vec![could_not_store(&error)],
             };
-            Done::Answer(peer, reply, Answer::Messages(answer))
+            Done::Answer(Box::new(Late { peer, reply, answer: Answer::Messages(answer) }))
         });
     }
 }

@@ -27,8 +27,11 @@ pub fn push(datagram: &[u8], out: &mut Vec<u8>) -> bool {
     true
 }
 
+/// A datagram, and the bytes behind it.
+pub type Split<'a> = (&'a [u8], &'a [u8]);
+
 /// The first datagram of `bytes` and what follows it; none when it is not there as a whole yet.
-pub fn split(bytes: &[u8]) -> Result<Option<(&[u8], &[u8])>, BadLength> {
+pub fn split(bytes: &[u8]) -> Result<Option<Split<'_>>, BadLength> {
     let Some((length, rest)) = bytes.split_first_chunk() else { return Ok(None) };
     Ok(rest.split_at_checked(check(u16::from_be_bytes(*length))?))
 }

@@ -120,6 +120,8 @@ mod tests {
         let (ways, arrived) = Ways::new();
         let carrier = ways.carrier(([192, 0, 2, 1], 1).into());
         let crate::socket::Place::Carrier(number) = carrier.place() else { unreachable!() };
+        // As TLS does, it keeps what is not flushed.
+        let near = tokio::io::BufWriter::new(near);
         Pumped { far, pump: tokio::spawn(pump(near, carrier, first)), arrived, ways, number }
     }
 
