@@ -113,6 +113,7 @@ fn router(daemon: Arc<Daemon>) -> Router {
         .route("/v1/expose", post(expose))
         .route("/v1/open", post(open))
         .route("/v1/ping", post(ping))
+        .route("/v1/doctor", get(doctor))
         .route("/v1/events", get(events))
         .fallback(async || {
             answer::<()>(Err(Fault::not_found("no such request").hint("see coconet::control")))
@@ -160,7 +161,7 @@ struct UsageQuery {
 }
 
 #[derive(Debug, Deserialize)]
-struct CloseQuery {
+struct NetworkQuery {
     network: Option<Name>,
 }
 
@@ -257,7 +258,7 @@ async fn recover(State(daemon): Shared, body: Bytes) -> Response {
 async fn close(
     State(daemon): Shared,
     UrlPath(what): UrlPath<String>,
-    Query(query): Query<CloseQuery>,
+    Query(query): Query<NetworkQuery>,
 ) -> Response {
     answer(daemon.close(&what, query.network.as_ref()).await)
 }
@@ -281,6 +282,10 @@ async fn ping(State(daemon): Shared, body: Bytes) -> Response {
         Ok(request) => answer(daemon.ping(request).await),
         Err(fault) => answer::<()>(Err(fault)),
     }
+}
+
+async fn doctor(State(daemon): Shared, Query(query): Query<NetworkQuery>) -> Response {
+    answer(daemon.doctor(query.network.as_ref()).await)
 }
 
 async fn events(State(daemon): Shared) -> Sse<impl Stream<Item = std::result::Result<SseEvent, Infallible>>> {

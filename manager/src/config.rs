@@ -34,6 +34,9 @@ pub struct Config {
     /// `[tls]`.
     #[serde(default)]
     pub tls: Tls,
+    /// `[probe]`.
+    #[serde(default)]
+    pub probe: Probe,
     /// The plan of every network here, one of `plans`; none when absent.
     #[serde(default)]
     pub plan: Option<Name>,
@@ -82,6 +85,14 @@ const UNITS: [(&str, u64); 9] = [
 pub struct Metrics {
     /// Where to serve them, by HTTP, on this machine only; nowhere when absent.
     pub listen: Option<Here>,
+}
+
+/// `[probe]`: for nodes that want to know what kind of NAT they are behind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Probe {
+    /// A second UDP port, beside that of `listen`; any that is free when absent.
+    pub port: Option<NonZeroU16>,
 }
 
 /// `[tls]`: for nodes in networks that let no UDP through.
@@ -274,6 +285,11 @@ relay_bytes_per_month = "100 MB"
 
 # Connections at once from one IPv4 address or one IPv6 /64: nodes that share a proxy share this.
 #connections_per_source = {connections_per_source}
+
+# A second UDP port, by which nodes find out what kind of NAT they are behind. Any that is free when it is
+# not named; name it where a firewall has to let it in.
+[probe]
+#port = 4434
 "#,
         listen = listen.join(", "),
         public = public.location(),
@@ -408,7 +424,16 @@ mod tests {
         let text = sample(&listen, &public);
         let plans = BTreeMap::from([("free".parse().unwrap(), free())]);
         let (limits, metrics) = (Limits::default(), Metrics::default());
-        let expected = Config { listen, public, limits, metrics, tls: Tls::default(), plan: None, plans };
+        let expected = Config {
+            listen,
+            public,
+            limits,
+            metrics,
+            tls: Tls::default(),
+            probe: Probe::default(),
+            plan: None,
+            plans,
+        };
         assert_eq!(parse(&text), Ok(expected.clone()));
         let uncommented = text.replace("\n#networks", "\nnetworks").replace("\n#sessions", "\nsessions");
         let uncommented = uncommented.replace("\n#plan", "\nplan");
@@ -417,7 +442,8 @@ mod tests {
         let metrics = Metrics { listen: Some(Here(METRICS.parse().unwrap())) };
         let listen = Some(Listen::new(vec!["0.0.0.0:443".parse().unwrap()]).unwrap());
         let tls = Tls { listen, port: NonZeroU16::new(443), ..Tls::default() };
-        let expected = Config { plan: Some("free".parse().unwrap()), metrics, tls, ..expected };
+        let probe = Probe { port: NonZeroU16::new(4434) };
+        let expected = Config { plan: Some("free".parse().unwrap()), metrics, tls, probe, ..expected };
         assert_eq!(uncommented.matches("\n#").count(), text.matches("\n# ").count());
         assert_eq!(parse(&uncommented), Ok(expected));
     }

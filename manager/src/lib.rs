@@ -6,7 +6,7 @@
 //! to one task, the `desk`, which owns every network and knows who is where ([`presence`]), so that nothing is locked and requests have one order. An entry is answered with its stamp
 //! only after the storage has it on disk.
 //!
-//! What the relay carries is counted and bounded by `metering`; [`metrics`] shows it to the operator.
+//! Nodes learn by `probe` what their NATs are like. What the relay carries is counted and bounded by `metering`; [`metrics`] shows it to the operator.
 //!
 //! The manager orders, introduces and relays; it authors nothing. Every member verifies every entry again.
 
@@ -20,6 +20,7 @@ pub mod metrics;
 mod network;
 pub mod notify;
 pub mod presence;
+mod probe;
 pub mod server;
 mod session;
 pub mod state_dir;

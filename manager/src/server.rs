@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime};
@@ -31,6 +32,7 @@ use crate::limits::DESK_QUEUE;
 use crate::metrics::{Metrics, Sources};
 use crate::now_ms;
 use crate::presence::{Here, Presence, SessionId};
+use crate::probe::Probe;
 use crate::session::{House, serve};
 use crate::storage::thread;
 use crate::storage::{Storage, StorageError, StoredEntry};
@@ -97,6 +99,8 @@ impl Server {
             return Err(ServerError::Listen(listen(), error));
         }
 
+        let second = config.probe.port.map_or(0, NonZeroU16::get);
+        let probe = Probe::bind(&endpoint.addresses(), second, keys.static_key());
         let carriers = config.tls.listen.as_ref().map(|listen| {
             let limits = carrier::Limits {
                 connections: config.tls.connections,
@@ -122,7 +126,7 @@ impl Server {
         let relay = Relay { control, strangers, endpoint: endpoint.clone() };
         let desk = Desk::new(Arc::new(keys), config, Arc::clone(&counters), handle.clone(), kept, relay);
         Ok(Self {
-            house: House { desk: messages, storage: handle, counters, endpoint: endpoint.clone() },
+            house: House { desk: messages, storage: handle, counters, endpoint: endpoint.clone(), probe },
             endpoint,
             desk: tokio::spawn(desk.run(inbox)),
             storage: thread,
@@ -156,6 +160,7 @@ impl Server {
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), ServerError> {
         let Self { endpoint, house, mut desk, storage, metrics, carriers, limits } = self;
         let mut watched = JoinSet::new();
+        watched.spawn(Arc::clone(&house.probe).serve());
         if let Some(metrics) = metrics {
             watched.spawn(metrics.serve());
         }

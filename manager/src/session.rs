@@ -13,6 +13,7 @@ use coco_tunnel::endpoint::Endpoint;
 use coco_tunnel::frame::{self, FrameError};
 use coco_tunnel::paths::Drive;
 use coco_tunnel::session::Session;
+use coco_tunnel::socket::Place;
 use coconet::id::NetworkId;
 use coconet::ledger::{Entry, Removal, view};
 use coconet::wire::code::{Close, Reset};
@@ -29,6 +30,7 @@ use crate::limits::{
 };
 use crate::network::{Head, not_a_member, refuse};
 use crate::presence::SessionId;
+use crate::probe::Probe;
 use crate::storage::Range;
 use crate::storage::thread::StorageHandle;
 use crate::whereabouts::Whereabouts;
@@ -40,6 +42,7 @@ pub(crate) struct House {
     pub(crate) storage: StorageHandle,
     pub(crate) counters: Arc<Counters>,
     pub(crate) endpoint: Endpoint,
+    pub(crate) probe: Arc<Probe>,
 }
 
 /// Serve `session` until it ends.
@@ -145,6 +148,17 @@ impl Stream {
             | Request::Fetch { .. }
             | Request::Dial { .. }
             | Request::Presence { .. }
+            | Request::Usage { .. }
+            | Request::Probe { .. } => None,
+        };
+        let token = match &request {
+            Request::Probe { token, .. } => Some(*token),
+            Request::Register { .. }
+            | Request::Head { .. }
+            | Request::Append(_)
+            | Request::Fetch { .. }
+            | Request::Dial { .. }
+            | Request::Presence { .. }
             | Request::Usage { .. } => None,
         };
         match self.ask(request).await {
@@ -153,6 +167,13 @@ impl Stream {
                     self.send(tx, message).await?;
                 }
                 Ok(())
+            }
+            Answer::Probe { time } => {
+                // Inside TLS there is no address to knock at.
+                let address = self.session.place().and_then(Place::direct);
+                let port = token.zip(address).and_then(|(token, to)| self.house.probe.knock(to, token));
+                let port = port.or_else(|| self.house.probe.port());
+                self.send(tx, &Response::Probed { time, port }).await
             }
             Answer::Newest { network, seq } => {
                 let answer = self.stamped(network, seq).await;
@@ -206,7 +227,8 @@ impl Stream {
             | Request::Register { .. }
             | Request::Dial { .. }
             | Request::Presence { .. }
-            | Request::Usage { .. } => true,
+            | Request::Usage { .. }
+            | Request::Probe { .. } => true,
         }
     }
 
@@ -352,7 +374,10 @@ impl Stream {
                     }
                     return Ok(());
                 }
-                Answer::Newest { .. } | Answer::Entries { .. } | Answer::Farewell { .. } => return Ok(()),
+                Answer::Newest { .. }
+                | Answer::Entries { .. }
+                | Answer::Farewell { .. }
+                | Answer::Probe { .. } => return Ok(()),
             }
         }
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use coco_tunnel::carrier::proxy::Proxies;
 use coconet::calendar::MonthError;
 use coconet::control::{
-    CreateInvite, CreateNetwork, Done, Expose, InvitePurpose, Invited, JoinNetwork, Members, Network,
+    CreateInvite, CreateNetwork, Doctor, Done, Expose, InvitePurpose, Invited, JoinNetwork, Members, Network,
     Networks, OPEN_TIMEOUT_S, Open, Ping, Pong, Status, Tunnel, Tunnels, Usage, VERSION,
 };
 use coconet::id::NetworkId;
@@ -22,10 +22,12 @@ use coconet::name::Name;
 use coconet::path_mode::PathMode;
 use coconet::resource::{Attributes, Kind, PATH};
 use coconet::target::Target;
+use futures_util::future::join_all;
 use tokio::sync::watch;
 
 use crate::clock;
 use crate::config::Config;
+use crate::doctor;
 use crate::events::Events;
 use crate::fault::{Fault, Result};
 use crate::node::found::{self, Founded};
@@ -362,6 +364,20 @@ impl Daemon {
         tunnels.extend(lock(&self.tunnels).values().map(|opened| opened.status()));
         tunnels.sort_by(|a, b| (&a.network, &a.resource, &a.id).cmp(&(&b.network, &b.resource, &b.id)));
         Tunnels { version: VERSION, tunnels }
+    }
+
+    /// What stands between this node and the others, in one network or in all.
+    pub async fn doctor(&self, network: Option<&Name>) -> Result<Doctor> {
+        let nodes = match network {
+            Some(name) => vec![self.node(name.as_str())?],
+            None => self.nodes(),
+        };
+        if nodes.is_empty() {
+            return Err(Fault::not_found("this daemon has joined no network, so there is nobody to ask")
+                .hint("cococtl network create NAME --manager MGRADDR, or cococtl network join INVITE"));
+        }
+        let networks = join_all(nodes.iter().map(doctor::examine)).await;
+        Ok(Doctor { version: VERSION, networks })
     }
 
     /// Close a tunnel: stop listening, or withdraw the resource.

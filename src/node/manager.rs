@@ -705,7 +705,8 @@ pub fn unexpected(response: Response) -> Fault {
         | Response::Online(_)
         | Response::Ring { .. }
         | Response::Usage { .. }
-        | Response::Quota { .. } => Fault::failed("the manager gave an answer to another question"),
+        | Response::Quota { .. }
+        | Response::Probed { .. } => Fault::failed("the manager gave an answer to another question"),
     }
 }
 

@@ -137,11 +137,14 @@ impl Node {
                 .hint(format!("is its daemon running? cococtl network members {}", self.name()))
         };
         match introduced {
-            Ok(introduction) if introduction.refused.as_deref() == Some(failed::QUOTA) => Fault::new(
-                ErrorKind::Quota,
-                format!("no direct way to {name} works, and the relay's quota of this month is used up"),
-            )
-            .hint(format!("cococtl usage {}", self.name())),
+            Ok(introduction) if introduction.refused.as_deref() == Some(failed::QUOTA) => {
+                let spent = "the relay's quota of this month is used up";
+                let message = match mode.direct() {
+                    true => format!("no direct way to {name} works, and {spent}"),
+                    false => spent.to_owned(),
+                };
+                Fault::new(ErrorKind::Quota, message).hint(format!("cococtl usage {}", self.name()))
+            }
             Ok(introduction) if introduction.online && mode == PathMode::DirectOnly => {
                 Fault::timed_out(format!("no direct way to {name} works"))
                     .because(error)

@@ -292,6 +292,7 @@ async fn answer(desk: Arc<Desk>, session: Session, mut channel: Channel) {
             Request::Head { .. } => vec![head(&shown)],
             Request::Dial { node, .. } => vec![shown.locate(*node)],
             Request::Usage { .. } => shown.usage.clone(),
+            Request::Probe { .. } => vec![Response::Probed { time: 0, port: None }],
             Request::Presence { .. } => vec![Response::Online(Vec::new()), head(&shown)],
             Request::Fetch { from, .. } => {
                 let from = usize::try_from(*from).unwrap();

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![expect(clippy::print_stdout, reason = "tests say what they have measured")]
 
+mod doctor;
 mod film;
 mod idle;
 mod matrix;
@@ -11,6 +12,7 @@ mod modes;
 #[allow(dead_code, reason = "each test program uses its part of it")]
 mod operator;
 mod oracle;
+mod poison;
 mod quota;
 mod roads;
 mod round_trips;

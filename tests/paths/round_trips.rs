@@ -10,19 +10,23 @@ use crate::support::wait::{PATIENCE, is, until, until_since};
 use crate::world::{World, connect, offer_echo, round_trip, way_to};
 
 /// From each site to the internet; the manager is at no distance.
-const DELAY: Duration = Duration::from_millis(50);
+const DELAY: Duration = Duration::from_millis(100);
 
 /// There and back between a node and the manager.
-const MANAGER_ROUND_TRIP: Duration = Duration::from_millis(100);
+const MANAGER_ROUND_TRIP: Duration = Duration::from_millis(200);
 
 /// There and back between two nodes, by whichever way.
-const ROUND_TRIP: Duration = Duration::from_millis(200);
+const ROUND_TRIP: Duration = Duration::from_millis(400);
 
-/// To start a program and to be scheduled, on a machine with other things to do.
-const MARGIN: Duration = Duration::from_millis(150);
+/// To start a program and to be scheduled, on a machine with other things to do. Less than a round trip.
+const MARGIN: Duration = Duration::from_millis(300);
 
-/// Round trips from the end of the dial until the first byte has come back: one to ask whether the resource
-/// opens, which `tunnel open` waits for, and one for the byte.
+/// A machine with too much to do loses a packet now and then, which is sent again after a second.
+const LATE_MAX: usize = 1;
+
+/// Round trips from the end of the dial, which is an introduction and a handshake, until the exporter's first
+/// byte is here: the greeting, and the request. It is the answer that `tunnel open` waits for; what an
+/// application sends after that takes one more, as it would without a tunnel.
 const ROUND_TRIPS: u32 = 2;
 
 #[test]
@@ -53,6 +57,7 @@ fn the_first_byte_takes_two_round_trips_after_the_dial_by_whichever_way() {
     for camera in &cameras {
         offer_echo(camera, &camera.name);
     }
+    let mut late = Vec::new();
     for (viewer, direct) in &viewers {
         for (camera, direct) in cameras.iter().zip(direct) {
             until("the viewer knows the resource", PATIENCE, || {
@@ -65,13 +70,12 @@ fn the_first_byte_takes_two_round_trips_after_the_dial_by_whichever_way() {
             let mut stream = connect(viewer, address);
             round_trip(&mut stream);
             let first_byte = began.elapsed();
-            let dial = MANAGER_ROUND_TRIP + ROUND_TRIP;
-            let limit = dial + ROUND_TRIP * ROUND_TRIPS + MARGIN;
-            println!(
-                "{} to {}: open {opened:?}, first byte {first_byte:?} of {limit:?}",
-                viewer.name, camera.name
-            );
-            assert!(first_byte <= limit, "{} to {}: {first_byte:?}", viewer.name, camera.name);
+            let limit = MANAGER_ROUND_TRIP + ROUND_TRIP + ROUND_TRIP * ROUND_TRIPS + MARGIN;
+            let names = format!("{} to {}", viewer.name, camera.name);
+            println!("{names}: answer after {opened:?} of {limit:?}, echo after {first_byte:?}");
+            if opened > limit || first_byte - opened > ROUND_TRIP + MARGIN {
+                late.push(names);
+            }
             if *direct {
                 until_since(began, "packets go directly", DIRECT_MAX, || {
                     let way = way_to(viewer, &camera.name);
@@ -87,4 +91,5 @@ fn the_first_byte_takes_two_round_trips_after_the_dial_by_whichever_way() {
             }
         }
     }
+    assert!(late.len() <= LATE_MAX, "{late:?}");
 }

@@ -83,11 +83,13 @@ impl World {
     }
 
     /// End the manager, without warning.
+    #[allow(dead_code, reason = "for tests of roads")]
     pub(crate) fn kill_manager(&mut self) {
         self.manager = None;
     }
 
     /// The manager's process.
+    #[allow(dead_code, reason = "for tests of roads")]
     pub(crate) fn manager(&self) -> &Process {
         self.manager.as_ref().unwrap()
     }

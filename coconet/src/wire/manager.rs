@@ -100,6 +100,18 @@ pub enum Request {
         #[n(1)]
         month: Option<u32>,
     },
+    /// Send this node a packet that it has not asked for, by a `seen` with this token from a port that nothing
+    /// is received on, so that it learns whom its NAT lets in; and what is the time? Answer:
+    /// [`Response::Probed`].
+    #[n(7)]
+    Probe {
+        /// In which network.
+        #[n(0)]
+        network: NetworkId,
+        /// In the packet.
+        #[n(1)]
+        token: u64,
+    },
 }
 
 /// What a manager answers.
@@ -233,6 +245,16 @@ pub enum Response {
         /// Bytes that may be.
         #[n(1)]
         limit: u64,
+    },
+    /// The packet is on its way.
+    #[n(11)]
+    Probed {
+        /// The manager's clock, in milliseconds of Unix time.
+        #[n(0)]
+        time: u64,
+        /// A second UDP port of the manager that answers `ask`; without it no packet was sent, either.
+        #[n(1)]
+        port: Option<u16>,
     },
 }
 

@@ -100,6 +100,10 @@ fn a_request_to_a_manager() {
         &manager::Request::Usage { network: NETWORK, month: Some(202_607) },
         "82 06 82  5820 0a*32  1a 0003176f               ; network, month",
     );
+    pinned(
+        &manager::Request::Probe { network: NETWORK, token: 0x0102_0304_0506_0708 },
+        "82 07 82  5820 0a*32  1b 0102030405060708       ; network, token",
+    );
 }
 
 #[test]
@@ -202,6 +206,8 @@ fn what_the_relay_has_carried() {
     };
     pinned(&unlimited, "82 09 88  1a 0003176f  f6 f6  00 f4  80 80  f5");
     pinned(&Response::Quota { used: 80, limit: 100 }, "82 0a 82  1850 1864             ; used, limit");
+    pinned(&Response::Probed { time: 300, port: Some(4434) }, "82 0b 82  19 012c 19 1152  ; time, port");
+    pinned(&Response::Probed { time: 300, port: None }, "82 0b 81  19 012c");
 }
 
 #[test]

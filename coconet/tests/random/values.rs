@@ -232,6 +232,7 @@ pub(crate) fn asked() -> impl Strategy<Value = manager::Request> {
         network().prop_map(|network| Request::Presence { network }),
         (network(), proptest::option::of(any::<u32>()))
             .prop_map(|(network, month)| Request::Usage { network, month }),
+        (network(), any::<u64>()).prop_map(|(network, token)| Request::Probe { network, token }),
     ]
 }
 
@@ -251,6 +252,8 @@ pub(crate) fn answered() -> impl Strategy<Value = manager::Response> {
         ),
         usage(),
         any::<(u64, u64)>().prop_map(|(used, limit)| Response::Quota { used, limit }),
+        (any::<u64>(), proptest::option::of(any::<u16>()))
+            .prop_map(|(time, port)| Response::Probed { time, port }),
         vec((bytes32().prop_map(NodeId), any::<u64>()), 0..9).prop_map(Response::Online),
         (".{0,20}", ".{0,40}").prop_map(|(code, message)| Response::Failed { code, message }),
     ]

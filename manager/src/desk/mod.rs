@@ -90,6 +90,8 @@ pub(crate) enum Answer {
     Entries { network: NetworkId, from: u64, head: Head, guest: Option<Name> },
     /// Send them up to the one that removed the asker, as if the ledger ended there.
     Farewell { network: NetworkId, from: u64, removal: Removal },
+    /// Do it, and say that it was done at this time.
+    Probe { time: u64 },
     /// Send this, then what `pushes` has. They are `None` for a stream that has them already.
     Registered { first: Response, pushes: Option<Pushes> },
 }
@@ -292,6 +294,9 @@ impl<P: Presence> Desk<P> {
             Request::Usage { network, month } => return self.usage(peer, network, month, reply),
             Request::Dial { network, node, relay } => self.dial(&peer, Dial { network, node, relay }),
             Request::Presence { network } => self.list(&peer, network),
+            Request::Probe { network, .. } => {
+                self.member(&peer, network).map(|_| Answer::Probe { time: now_ms() })
+            }
         };
         let answer = answer.unwrap_or_else(|refusal| Answer::Messages(vec![refusal]));
         self.answer(&peer, reply, answer);

@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use coco_manager::config::{Bytes, Config, Limits, Listen, Metrics, Plan, Tls};
+use coco_manager::config::{Bytes, Config, Limits, Listen, Metrics, Plan, Probe, Tls};
 use coco_manager::counters::Counters;
 use coco_manager::server::{Server, ServerError};
 use coco_manager::storage::Storage;
@@ -140,6 +140,7 @@ impl House {
             limits: Limits::default(),
             metrics: Metrics::default(),
             tls: Tls::default(),
+            probe: Probe::default(),
             plan: None,
             plans: BTreeMap::new(),
         };

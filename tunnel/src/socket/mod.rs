@@ -103,7 +103,13 @@ impl Mux {
             let received = match source {
                 2 => self.poll_carried(cx, bufs, meta).map(Ok),
                 index => match self.udp.each().nth(index) {
-                    Some(family) => family.poll_recv(cx, bufs, meta),
+                    Some(family) => {
+                        let received = family.poll_recv(cx, bufs, meta);
+                        if let Poll::Ready(Ok(count)) = received {
+                            self.ways.foreign.fetch_add(keep_udp(&mut meta[..count]), Ordering::Relaxed);
+                        }
+                        received
+                    }
                     None => Poll::Pending,
                 },
             };
@@ -142,6 +148,8 @@ impl Mux {
         for (buf, meta) in bufs.iter_mut().zip(meta.iter_mut()) {
             outbox.mark(meta.ecn);
             let sender = Place::of(meta.addr).direct().unwrap_or(meta.addr);
+            // Before it is answered.
+            ways.meet(sender);
             meta.len = relay.forward_into(now, sender, &mut buf[..meta.len], meta.stride, &mut outbox);
         }
         outbox.flush(relay.counters());
@@ -378,6 +386,17 @@ impl Outlet {
     }
 }
 
+/// Drop what claims to come from an address that stands for something else than a UDP address: only this socket
+/// itself may say so. Returns how many packets.
+fn keep_udp(meta: &mut [RecvMeta]) -> u64 {
+    let mut dropped = 0;
+    for meta in meta.iter_mut().filter(|meta| Place::of(meta.addr).direct().is_none()) {
+        dropped += meta.len.div_ceil(meta.stride.max(1)) as u64;
+        meta.len = 0;
+    }
+    dropped
+}
+
 /// Send packets of the relay, now or never.
 fn forward(udp: &Families, ways: &Ways, parcel: &Parcel<'_>) -> io::Result<()> {
     match Place::of(parcel.to) {
@@ -433,5 +452,26 @@ impl UdpSender for Sender {
 
     fn max_transmit_segments(&self) -> NonZeroUsize {
         self.outlet.udp.send_segments()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packet_that_claims_to_come_from_a_mapped_address_is_dropped() {
+        let places = [
+            Place::Carrier(3),
+            Place::Relay { slot: 1, channel: 9 },
+            Place::Dial(1),
+            Place::Direct(SocketAddr::from(([192, 0, 2, 1], 4433))),
+        ];
+        let mut received = [RecvMeta::default(); 4];
+        for (meta, place) in received.iter_mut().zip(places) {
+            (meta.addr, meta.len, meta.stride) = (place.address(), 25, 10);
+        }
+        assert_eq!(keep_udp(&mut received), 9);
+        assert_eq!(received.map(|meta| meta.len), [0, 0, 0, 25]);
     }
 }
