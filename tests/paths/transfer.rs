@@ -181,7 +181,8 @@ impl Flow {
     fn finish(self, least: u64) -> Result<(), String> {
         self.shared.least.store(least, Ordering::Relaxed);
         self.shared.ending.store(true, Ordering::Relaxed);
-        let (sent, received) = (self.sender.join().unwrap(), self.receiver.join().unwrap()?);
+        let lost = |_| "a thread of the test has panicked".to_owned();
+        let (sent, received) = (self.sender.join().map_err(lost)?, self.receiver.join().map_err(lost)??);
         is(received == sent, format!("{received} bytes of {sent}, and a clean end"))
     }
 }
