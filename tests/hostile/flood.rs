@@ -4,7 +4,7 @@
 //! second, the tunnel carries [`RATE`]. What is measured is whether the tunnel keeps what it had, not what is
 //! left of a core when the generator has had its share.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -136,7 +136,7 @@ fn measure(
         memory_after >> 20
     );
     let arrived = mallory.wire().sent();
-    let arrived = arrived.iter().filter(|sent| sent.to == IpAddr::from(target.ip())).map(|sent| sent.packets);
+    let arrived = arrived.iter().filter(|sent| sent.to == target.ip()).map(|sent| sent.packets);
     assert!(arrived.sum::<u64>() >= PACKETS as u64 * 9 / 10, "the flood did not leave");
     assert!(during >= before * KEPT, "{during} of {before}");
     assert!(memory_after <= memory_before + GROWTH_MAX, "{memory_before} bytes, then {memory_after}");
