@@ -30,6 +30,8 @@ pub struct Config {
     pub tunnel: TunnelConfig,
     /// Neighbours.
     pub lan: LanConfig,
+    /// Figures.
+    pub metrics: MetricsConfig,
     /// What is written to stderr.
     pub log: LogConfig,
 }
@@ -78,6 +80,27 @@ impl ProxyText {
 impl fmt::Debug for ProxyText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ProxyText({:?})", self.setting())
+    }
+}
+
+/// `[metrics]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MetricsConfig {
+    /// A loopback address and port to serve them on by HTTP; empty for nowhere.
+    pub listen: Listen,
+}
+
+/// An address to listen on, or none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Listen(pub Option<SocketAddr>);
+
+impl TryFrom<String> for Listen {
+    type Error = std::net::AddrParseError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if text.is_empty() { Ok(Self(None)) } else { text.parse().map(|address| Self(Some(address))) }
     }
 }
 
@@ -164,6 +187,9 @@ pub fn parse(text: &str) -> Result<Config, ConfigError> {
     if !(1..=CLIENTS_MAX).contains(&config.tunnel.max_clients) {
         return Err(value("tunnel.max_clients", "from 1 to 4096"));
     }
+    if config.metrics.listen.0.is_some_and(|address| !address.ip().is_loopback()) {
+        return Err(value("metrics.listen", "a loopback address, for example 127.0.0.1:9470"));
+    }
     if config.log.level.parse::<tracing_subscriber::EnvFilter>().is_err() {
         return Err(value("log.level", "a level (error, warn, info, debug, trace) or filter directives"));
     }
@@ -194,6 +220,8 @@ mod tests {
             ("[node]\nlisten = [\"nonsense\"]", "listen"),
             ("[manager]\nproxy = \"socks5://h:1\"", "manager.proxy: a proxy is reached by http://"),
             ("[tunnel]\nmax_clients = 0", "tunnel.max_clients"),
+            ("[metrics]\nlisten = \"0.0.0.0:9470\"", "metrics.listen"),
+            ("[metrics]\nlisten = \"9470\"", "listen"),
             ("[log]\nlevel = \"a=b=c\"", "log.level"),
             ("nonsense", "expected"),
         ] {

@@ -13,6 +13,7 @@ pub mod daemon;
 pub mod doctor;
 pub mod events;
 pub mod fault;
+pub mod metrics;
 pub mod node;
 mod random;
 pub mod state_dir;

@@ -12,7 +12,7 @@ use cocod::daemon::Daemon;
 use cocod::fault::Fault;
 use cocod::state_dir::{StateDir, StateDirError};
 use cocod::store::{Store, StoreError};
-use cocod::{config, control};
+use cocod::{config, control, metrics};
 use coconet::control::paths::{DEFAULT_APP, Environment, SOCKET_NAME};
 use coconet::name::Name;
 use nix::sys::resource::{Resource, setrlimit};
@@ -107,7 +107,18 @@ async fn run(app: Name, config: Config, state: &Path, socket: &Path) -> anyhow::
             .because(&error)
             .hint("name another path with --socket, in a directory of this user and below 108 bytes")
     })?;
+    let figures = match config.metrics.listen.0 {
+        Some(address) => Some(metrics::bind(address).await.map_err(|error| {
+            Fault::failed(format!("cannot serve metrics on {address}"))
+                .because(&error)
+                .hint("see metrics.listen in the configuration")
+        })?),
+        None => None,
+    };
     let daemon = Daemon::start(app, config, state_dir, store).await?;
+    if let Some(listener) = figures {
+        tokio::spawn(metrics::serve(listener, std::sync::Arc::downgrade(&daemon)));
+    }
     tracing::info!(socket = %socket.display(), state = %state.display(), "ready");
     notify(sd_notify::NotifyState::Ready);
     let stopping = async move {

@@ -138,11 +138,13 @@ impl Daemon {
     /// All there is to know.
     pub fn status(&self) -> Status {
         let nodes = self.nodes();
-        let mut counters = BTreeMap::from([("foreign-packets", 0), ("refused-handshakes", 0)]);
+        let mut counters =
+            BTreeMap::from([("foreign-packets", 0), ("refused-handshakes", 0), ("withheld-packets", 0)]);
         for node in &nodes {
             let counted = node.endpoint().counters();
             *counters.entry("foreign-packets").or_default() += counted.foreign_packets;
             *counters.entry("refused-handshakes").or_default() += counted.refused_handshakes;
+            *counters.entry("withheld-packets").or_default() += counted.withheld_packets;
         }
         Status {
             version: VERSION,

@@ -4,6 +4,7 @@
 
 mod changes;
 mod lan;
+mod metrics;
 
 use std::time::Duration;
 
