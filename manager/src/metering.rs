@@ -1,16 +1,16 @@
 //! What the relay has carried for each network, and how much more it may.
 //!
 //! The switch counts into a [`Meter`] for each node and a [`Budget`] for each network, packet by packet.
-//! [`Metering::tick`] looks at the meters every [`FLUSH_EVERY`] and gives what has changed a day;
-//! [`Metering::unwritten`] hands that to the storage, and [`Metering::written`] says whether it arrived: what
+//! `Metering::tick` looks at the meters every [`FLUSH_EVERY`] and gives what has changed a day;
+//! `Metering::unwritten` hands that to the storage, and `Metering::written` says whether it arrived: what
 //! did not is handed over again. So a manager that is killed loses less than a second of its counts.
 //!
 //! Days and months are of UTC. When a month begins the budgets are full again; what is stored of it
-//! already, because the clock was wrong for a while, is loaded and counted ([`Metering::load`]). A clock
+//! already, because the clock was wrong for a while, is loaded and counted (`Metering::load`). A clock
 //! that goes back is followed by the next start only.
 //!
 //! When a network has used [`WARN_PERCENT`] of its limit, or all of it, its nodes are to be told:
-//! [`Metering::tick`] returns each such moment once.
+//! `Metering::tick` returns each such moment once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

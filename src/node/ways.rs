@@ -3,7 +3,7 @@
 //! A dial asks the neighbours on the LAN, and the manager for an introduction ([`Introduction`]) while it already tries the places where
 //! the peer was last: the manager rings the peer, so that both open their NATs towards each other, and
 //! gives a relay channel. A session that is up is driven ([`coco_tunnel::paths`]) by a task of its own
-//! ([`Node::tend`]), which asks for a relay when the driver wants one, and has the manager's session look
+//! (`Node::tend`), which asks for a relay when the driver wants one, and has the manager's session look
 //! whether this node's address has changed when data does not get through.
 
 use std::net::SocketAddr;

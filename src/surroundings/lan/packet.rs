@@ -20,7 +20,7 @@
 //!
 //! Who knows the network's id can read it and write it: members, the manager, and whoever once had an invite
 //! or was a member. So it is a hint where to dial and nothing else; who is there is proved by the handshake.
-//! A packet that somebody repeats is good only where it was sent from: [`open`] compares the address.
+//! A packet that somebody repeats is good only where it was sent from: `Key::open` compares the address.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 

@@ -2,7 +2,7 @@
 //!
 //! TLS has a key of its own, made anew at each start: the stamp key signs nothing but messages under a
 //! domain. One of these is a binding of the TLS key, which stands in a self-signed certificate, in an
-//! extension of our own. [`Pinned`] takes that one form of certificate and no other, byte for byte: nothing
+//! extension of our own. `Pinned` takes that one form of certificate and no other, byte for byte: nothing
 //! is parsed, and no clock is asked.
 //!
 //! RFC 7250's raw public keys, which rustls can do, would save the certificate. But the key would have to be

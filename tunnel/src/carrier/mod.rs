@@ -17,7 +17,7 @@
 //! and goes on if another place of the peer comes to be known in time. Dropping the line closes it.
 //!
 //! On the manager's side [`server`] takes the connections. To the endpoint each is a
-//! [`Place::Carrier`](crate::socket::Place::Carrier); who is behind it is told by
+//! [`Place::Carrier`]; who is behind it is told by
 //! [`Endpoint::carried_from`](crate::endpoint::Endpoint::carried_from).
 
 use std::net::SocketAddr;

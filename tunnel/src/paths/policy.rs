@@ -4,11 +4,11 @@
 //! side that has dialled is in charge: it opens and closes ways and probes for new ones. The other side
 //! follows its choice, unless its own data does not get through.
 //!
-//! *Choice.* The best way by [`Rank`], then by round trip; the one in use is left for another of its rank
-//! only when that is [`CLEARLY_FASTER`].
+//! *Choice.* The best way by `Rank`, then by round trip; the one in use is left for another of its rank
+//! only when that is `CLEARLY_FASTER`.
 //!
 //! *Distress.* A way fails when data on it goes unacknowledged for three probe timeouts
-//! ([`patience`]), or when most of what was sent is lost ([`LOSSY`]), whatever small packets still pass.
+//! ([`patience`]), or when most of what was sent is lost (`LOSSY`), whatever small packets still pass.
 //! The failed way is closed, so that its data goes by another at once; the last one is kept, and the same
 //! place is tried anew every [`REOPEN`], because a way that has backed off for long would notice its
 //! recovery late. A place that fails by loss is avoided for [`AVOID_MIN`], and twice as long

@@ -2,13 +2,13 @@
 //!
 //! Behind one [`noq::AsyncUdpSocket`] are a UDP socket per address family (`udp`), the relays of this node's
 //! managers and TLS connections that carry datagrams. noq knows a way by a [`Place`]'s address (`mapped`);
-//! what there is of them is kept in [`ways`].
+//! what there is of them is kept in `ways`.
 //!
 //! A packet arrives: what is neither QUIC of ours nor a frame (`filter`) is dropped and counted; a frame
 //! from a manager loses its header and becomes a packet from a relayed peer; on a manager the relay's
 //! [`Switch`] takes the frames out first. A packet leaves: for a relayed peer each segment gets its header, for
 //! a peer that is being dialled it goes to every address known so far, and for an address that nobody may
-//! send to ([`ways`]) it is dropped, whatever noq was told by whom.
+//! send to (`ways`) it is dropped, whatever noq was told by whom.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
