@@ -7,6 +7,10 @@
 //! [`CHANNEL_GRACE`] and are closed unless the node is back ([`Channels::tend`]); a removed node's are closed
 //! at once ([`Channels::remove`]). A channel that nobody uses is ended by the switch itself.
 //!
+//! The ids of two nodes' channel are always the same, also after a restart: what they are still sending finds its
+//! way again, where a channel of another id would have them start anew. Nobody else can tell them, as a key of the
+//! manager's goes into them.
+//!
 //! The switch may be too busy to be told something: what was not is told at the next [`Channels::tend`].
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +19,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use coco_tunnel::relay::{Budget, End, Meter, SwitchControl, SwitchError};
-use coconet::id::{NetworkId, NodeId};
+use coconet::id::{Hash, NetworkId, NodeId};
+use zeroize::Zeroizing;
 
 use crate::limits::CHANNEL_GRACE;
 use crate::presence::SessionId;
@@ -24,6 +29,8 @@ use crate::presence::SessionId;
 #[derive(Debug)]
 pub(crate) struct Channels {
     control: SwitchControl,
+    /// What ids are made with.
+    key: Zeroizing<[u8; 32]>,
     /// By network and nodes, the lesser first.
     open: BTreeMap<Pair, [Side; 2]>,
     by_id: BTreeMap<u64, Pair>,
@@ -56,9 +63,10 @@ struct Side {
 }
 
 impl Channels {
-    pub(crate) fn new(control: SwitchControl) -> Self {
+    pub(crate) fn new(control: SwitchControl, key: Zeroizing<[u8; 32]>) -> Self {
         Self {
             control,
+            key,
             open: BTreeMap::new(),
             by_id: BTreeMap::new(),
             by_node: BTreeMap::new(),
@@ -78,7 +86,10 @@ impl Channels {
         let (pair, [low, high]) = ordered(network, a, b);
         if !self.open.contains_key(&pair) {
             let end = |place: &Place| End { address: place.address, meter: Arc::clone(&place.meter) };
-            let ids = self.control.open(&end(low), &end(high), budget)?;
+            let ids = (self.id(network, low.node, high.node), self.id(network, high.node, low.node));
+            self.control.open_as(ids, &end(low), &end(high), budget)?;
+            // Closed and opened again before the switch was told to close it.
+            self.closing.retain(|id| *id != ids.0);
             let side = |id, place: &Place| Side {
                 id,
                 session: place.session,
@@ -96,6 +107,12 @@ impl Channels {
             self.came(network, place.node, place.session, place.address);
         }
         self.known(network, a.node, b.node).ok_or(SwitchError::Ended)
+    }
+
+    /// The id by which `node` knows its channel to `peer`.
+    fn id(&self, network: NetworkId, node: NodeId, peer: NodeId) -> u64 {
+        let hash = Hash::of("coco relay channel", &[self.key.as_ref(), &network.0.0, &node.0, &peer.0]);
+        hash.0.iter().take(8).fold(0, |id, byte| id << 8 | u64::from(*byte))
     }
 
     /// The ids by which `a` and `b` know the channel between them, if there is one.
@@ -225,7 +242,6 @@ mod tests {
     use std::time::Duration;
 
     use coco_tunnel::relay::{COMMANDS, IDLE, Switch, frame::HEADER, switch};
-    use coconet::id::Hash;
 
     use super::*;
 
@@ -242,7 +258,12 @@ mod tests {
     fn house() -> House {
         let now = Instant::now();
         let (switch, control, _) = switch(now);
-        House { switch, channels: Channels::new(control), budget: Arc::default(), now }
+        House {
+            switch,
+            channels: Channels::new(control, Zeroizing::new([7; 32])),
+            budget: Arc::default(),
+            now,
+        }
     }
 
     fn at(port: u16) -> SocketAddr {
@@ -321,7 +342,42 @@ mod tests {
         assert_eq!(house.carries(of_cam, at(11)), None);
         assert_eq!((house.channels.by_id.len(), house.channels.by_node.len()), (0, 0));
         assert_eq!(house.channels.control.channels(), 0);
-        assert_ne!(house.between(&phone, &cam).0, of_phone, "the next dial opens another");
+        assert_eq!(house.between(&phone, &cam), (of_phone, of_cam), "the next dial opens it again");
+        assert_eq!(house.carries(of_cam, at(1)), Some((at(2), of_phone)));
+    }
+
+    #[test]
+    fn ids_are_the_same_in_every_life_of_a_manager_and_of_no_other_nodes() {
+        let (mut house, mut later) = (house(), house());
+        let (cam, phone, tablet) = (place(1, 10, 1), place(2, 20, 2), place(3, 30, 3));
+        let ids = house.between(&phone, &cam);
+        assert_eq!(later.between(&phone, &cam), ids);
+        let mut others = BTreeSet::from([ids.0, ids.1]);
+        let (phone_tablet, cam_tablet) = (house.between(&phone, &tablet), house.between(&cam, &tablet));
+        let elsewhere = house.channels.between(OTHER, &phone, &cam, &house.budget).unwrap();
+        others.extend([phone_tablet, cam_tablet, elsewhere].map(|(one, other)| [one, other]).concat());
+        later.channels.key = Zeroizing::new([8; 32]);
+        later.channels.remove(NET, cam.node);
+        let (one, other) = later.between(&phone, &cam);
+        others.extend([one, other]);
+        assert_eq!(others.len(), 10);
+    }
+
+    #[test]
+    fn what_is_opened_again_before_the_switch_heard_of_its_end_stays_open() {
+        let mut house = house();
+        let (cam, phone) = (place(1, 10, 1), place(2, 20, 2));
+        let (of_phone, of_cam) = house.between(&phone, &cam);
+        house.carries(of_phone, at(2)).unwrap();
+        for _ in 0..COMMANDS {
+            house.channels.control.close(7).unwrap();
+        }
+        house.channels.remove(NET, cam.node);
+        house.carries(of_phone, at(2)).unwrap();
+        let moved = place(1, 11, 11);
+        assert_eq!(house.between(&phone, &moved), (of_phone, of_cam));
+        house.channels.tend(house.now);
+        assert_eq!(house.carries(of_phone, at(2)), Some((at(11), of_cam)));
     }
 
     #[test]
@@ -346,7 +402,6 @@ mod tests {
         house.now += IDLE;
         assert_eq!(house.carries(of_phone, at(2)), None);
         let (again, of_cam) = house.between(&phone, &cam);
-        assert_ne!(again, of_phone);
         assert_eq!(house.carries(again, at(2)), Some((at(1), of_cam)));
     }
 

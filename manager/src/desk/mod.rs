@@ -193,6 +193,7 @@ impl<P: Presence> Desk<P> {
         let limit = plan.as_ref().and_then(|(_, plan)| plan.relay_bytes_per_month);
         let mut metering = Metering::new(limit.map(|bytes| bytes.0), now_ms());
         metering.load(&relayed);
+        let channels = Channels::new(relay.control, keys.derive("relay channels"));
         Self {
             keys,
             limits: config.limits,
@@ -204,7 +205,7 @@ impl<P: Presence> Desk<P> {
             founding: BTreeSet::new(),
             sessions: BTreeMap::new(),
             metering,
-            channels: Channels::new(relay.control),
+            channels,
             strangers: relay.strangers,
             endpoint: relay.endpoint,
             storage_failing: false,

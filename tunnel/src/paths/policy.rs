@@ -9,9 +9,11 @@
 //!
 //! *Distress.* A way fails when data on it goes unacknowledged for three probe timeouts
 //! ([`patience`]), or when most of what was sent is lost (`LOSSY`), whatever small packets still pass.
-//! The failed way is closed, so that its data goes by another at once; the last one is kept, and the same
-//! place is tried anew every [`REOPEN`], because a way that has backed off for long would notice its
-//! recovery late. A place that fails by loss is avoided for [`AVOID_MIN`], and twice as long
+//! The failed way is closed, so that its data goes by another; the last one is kept. QUIC itself tries it at
+//! least every other second, and once it answers, what was lost on it is known at once. Whereas what is under way on
+//! a way that is closed counts as lost only after three probe timeouts, which a first answer after a long silence
+//! makes several times as long as that silence: so nothing is closed for another way to the same place. Only for
+//! a persistent session, which has little under way, that place is tried anew, every [`REOPEN`]. A place that fails by loss is avoided for [`AVOID_MIN`], and twice as long
 //! each time it fails again at once, up to [`AVOID_MAX`].
 //!
 //! *Return.* As long as no direct way is in use, rounds of probes look for one: at once when an address
@@ -65,7 +67,7 @@ const AMENDS: Duration = Duration::from_secs(5);
 /// Places that are remembered as bad.
 const AVOIDED_MAX: usize = 16;
 
-/// Pause between attempts to revive the only way there is.
+/// Pause between cries of distress, and between attempts at the place of a persistent session's only way.
 pub const REOPEN: Duration = Duration::from_secs(1);
 
 /// Pause between two questions for a relay.
@@ -294,7 +296,8 @@ impl Policy {
             }
             // The only way there is has failed.
             (Some(way), Some(_), _) => self.revive(now, &way, ways, &mut steps),
-            (None, _, _) | (Some(_), None, _) => {}
+            (Some(_), None, _) => self.reopen = None,
+            (None, _, _) => {}
         }
         if self.manners.dialled {
             self.search(now, ways, &mut steps);
@@ -375,7 +378,8 @@ impl Policy {
             return;
         }
         // An attempt under way is an attempt.
-        if !ways.iter().any(|other| other.id != way.id && other.place == way.place) {
+        let tried = ways.iter().any(|other| other.id != way.id && other.place == way.place);
+        if self.manners.persistent && !tried {
             steps.push(Step::Open(way.place));
         }
         if self.round.is_none_or(|at| at > now + REOPEN) {

@@ -219,8 +219,25 @@ fn ordinary_loss_is_no_reason_to_leave() {
 }
 
 #[test]
-fn the_only_way_is_never_closed_but_tried_anew_until_one_works() {
+fn the_only_way_is_kept_until_it_answers_again() {
     let mut court = Court::new(PathMode::DirectFirst, true);
+    court.way(0, direct(WAN), 20);
+    court.after(0);
+    let steps = court.flow(10_000, false);
+    let count = |wanted: &Step| steps.iter().filter(|step| *step == wanted).count();
+    let touched = |step: &Step| matches!(step, Step::Close(_) | Step::Open(_));
+    assert!(!steps.iter().any(touched), "{steps:?}");
+    assert!((7..=11).contains(&count(&Step::Distress)), "every second: {steps:?}");
+    assert!((3..=6).contains(&count(&Step::AskRelay)), "every other: {steps:?}");
+    court.flow(100, true);
+    let well = court.flow(10_000, true);
+    assert!(well.iter().all(|step| *step == Step::AskRelay), "{well:?}");
+}
+
+#[test]
+fn the_only_way_of_a_persistent_session_is_tried_anew_until_one_works() {
+    let mode = PathMode::DirectFirst;
+    let mut court = Court::of(Manners { mode, dialled: true, reserve: false, persistent: true });
     court.way(0, direct(WAN), 20);
     court.after(0);
     let steps = court.flow(10_000, false);
@@ -236,7 +253,8 @@ fn the_only_way_is_never_closed_but_tried_anew_until_one_works() {
 
 #[test]
 fn an_attempt_under_way_is_not_begun_twice() {
-    let mut court = Court::new(PathMode::DirectFirst, true);
+    let mode = PathMode::DirectFirst;
+    let mut court = Court::of(Manners { mode, dialled: true, reserve: false, persistent: true });
     court.way(0, direct(WAN), 20);
     court.after(0);
     court.way(1, direct(WAN), 20).validated = false;

@@ -160,11 +160,23 @@ impl SwitchControl {
     /// A channel between two nodes; the ids under which `a` and `b` know it. What either carries is charged to
     /// `budget`.
     pub fn open(&self, a: &End, b: &End, budget: &Arc<Budget>) -> Result<(u64, u64), SwitchError> {
+        let ids = (random()?, random()?);
+        self.open_as(ids, a, b, budget)?;
+        Ok(ids)
+    }
+
+    /// As [`SwitchControl::open`], under ids that nobody can guess and no other two nodes have. A channel that these two
+    /// have by the same ids is replaced.
+    pub fn open_as(
+        &self,
+        ids: (u64, u64),
+        a: &End,
+        b: &End,
+        budget: &Arc<Budget>,
+    ) -> Result<(), SwitchError> {
         let addresses = [usable(a.address)?, usable(b.address)?];
         let seats = [Seat::take(&a.meter, &self.shared)?, Seat::take(&b.meter, &self.shared)?];
-        let ids = [random()?, random()?];
-        self.tell(Command::Open { ids, addresses, seats, budget: Arc::clone(budget) })?;
-        Ok((ids[0], ids[1]))
+        self.tell(Command::Open { ids: [ids.0, ids.1], addresses, seats, budget: Arc::clone(budget) })
     }
 
     /// The node that knows the channel by this id is now at `address`, which its authenticated connection has proved.

@@ -296,6 +296,9 @@ impl Switch {
         seats: [Seat; 2],
         budget: &Arc<Budget>,
     ) {
+        if self.ports.get(&ids[0]).is_some_and(|port| port.peer == ids[1]) {
+            self.remove(ids[0]);
+        }
         if ids[0] == ids[1] || ids.iter().any(|id| self.ports.contains_key(id)) {
             // Once in the life of the universe; its nodes hear that it is gone.
             return;

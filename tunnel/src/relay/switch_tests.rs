@@ -103,6 +103,18 @@ fn used(budget: &Budget) -> u64 {
 }
 
 #[test]
+fn a_channel_that_is_opened_again_under_its_ids_takes_the_place_of_the_first_and_of_no_other() {
+    let mut lab = Lab::new();
+    let ids = lab.control.open(&end(ALICE), &end(BOB), &Arc::default()).unwrap();
+    lab.control.open_as(ids, &end(EVE), &end(BOB), &Arc::default()).unwrap();
+    assert_eq!(lab.frame(EVE, ids.0, b"x"), [(at(BOB), data(ids.1, b"x"))]);
+    assert_eq!(lab.control.channels(), 1);
+    lab.control.open_as((ids.0, 7), &end(ALICE), &end(BOB), &Arc::default()).unwrap();
+    assert_eq!(lab.frame(EVE, ids.0, b"x"), [(at(BOB), data(ids.1, b"x"))]);
+    assert_eq!(lab.control.channels(), 1);
+}
+
+#[test]
 fn a_batch_goes_to_the_other_end_in_one_send_under_its_id() {
     let mut lab = Lab::new();
     let (a, b, budget) = (end(ALICE), end(BOB), Arc::default());
