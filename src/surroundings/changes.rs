@@ -217,8 +217,8 @@ mod tests {
         }
         played.told.changed().await.unwrap();
         assert_eq!(played.told.borrow_and_update().interfaces.len(), 50);
-        assert_eq!(played.looks.load(Ordering::Relaxed), 1);
         assert!(timeout(REST * 10, played.told.changed()).await.is_err());
+        assert_eq!(played.looks.load(Ordering::Relaxed), 1);
     }
 
     #[tokio::test(start_paused = true)]
