@@ -29,6 +29,9 @@ const BEGUN: u64 = RATE;
 /// How soon the way has to be direct again, once that is possible.
 const DIRECT_AGAIN: Duration = Duration::from_secs(5);
 
+/// How soon data flows when the only relay is back: both nodes have to notice, and to come back to it.
+const RELAY_AGAIN: Duration = Duration::from_secs(10);
+
 /// How soon data flows inside TLS when UDP no longer does: the manager is missed first, then looked for.
 const INSIDE_TLS: Duration = Duration::from_secs(10);
 
@@ -151,7 +154,7 @@ fn a_relayed_transfer_goes_on_when_the_relay_comes_back() {
     std::thread::sleep(Duration::from_secs(2));
     road.world.start_manager();
     let back = Instant::now();
-    let relayed = road.transfer.until_by("relay", &road.viewer, back, DIRECT_AGAIN);
+    let relayed = road.transfer.until_by("relay", &road.viewer, back, RELAY_AGAIN);
     let pause = road.transfer.longest_pause(killed);
     println!(
         "the relay was away for {:?}: data {relayed:?} after it was back, pause {pause:?}",

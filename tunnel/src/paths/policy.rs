@@ -12,8 +12,8 @@
 //! The failed way is closed, so that its data goes by another; the last one is kept. QUIC itself tries it at
 //! least every other second, and once it answers, what was lost on it is known at once. Whereas what is under way on
 //! a way that is closed counts as lost only after three probe timeouts, which a first answer after a long silence
-//! makes several times as long as that silence: so nothing is closed for another way to the same place. Only for
-//! a persistent session, which has little under way, that place is tried anew, every [`REOPEN`]. A place that fails by loss is avoided for [`AVOID_MIN`], and twice as long
+//! makes several times as long as that silence: so nothing is closed for another way to the same place. (Nor are
+//! rounds more frequent then: each probe puts off the next attempt on the way itself.) Only for a persistent session, which has little under way, that place is tried anew, every [`REOPEN`]. A place that fails by loss is avoided for [`AVOID_MIN`], and twice as long
 //! each time it fails again at once, up to [`AVOID_MAX`].
 //!
 //! *Return.* As long as no direct way is in use, rounds of probes look for one: at once when an address
@@ -374,12 +374,11 @@ impl Policy {
         }
         self.reopen = Some(now + REOPEN);
         steps.push(Step::Distress);
-        if !self.manners.dialled {
+        if !self.manners.dialled || !self.manners.persistent {
             return;
         }
         // An attempt under way is an attempt.
-        let tried = ways.iter().any(|other| other.id != way.id && other.place == way.place);
-        if self.manners.persistent && !tried {
+        if !ways.iter().any(|other| other.id != way.id && other.place == way.place) {
             steps.push(Step::Open(way.place));
         }
         if self.round.is_none_or(|at| at > now + REOPEN) {
