@@ -84,7 +84,7 @@ impl House {
 fn a_relayed_transfer_ends_at_the_quota_and_a_direct_one_goes_on() {
     let house = House::new();
     let (film, talk) = (Offer::new(&house.camera, "film"), Offer::new(&house.camera, "talk"));
-    let direct = Transfer::start(&talk, &house.neighbour, Some(1_000_000));
+    let direct = Transfer::start(&talk, &house.neighbour, Some(4_000_000));
     direct.until_by("direct", &house.neighbour, Instant::now(), Duration::from_secs(10));
     let used_before = house.used();
     house.world.hub.wire().forget_sent();
