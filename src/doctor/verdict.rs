@@ -357,7 +357,12 @@ fn clock(facts: &Facts) -> Check {
     };
     let off = Duration::from_millis(skew.unsigned_abs());
     let direction = if skew < 0 { "behind" } else { "ahead of" };
-    let found = format!("{}{} s", if skew < 0 { "-" } else { "+" }, off.as_secs());
+    let sign = match (off.as_secs(), skew) {
+        (0, _) => "",
+        (_, ..0) => "-",
+        (_, 0..) => "+",
+    };
+    let found = format!("{sign}{} s", off.as_secs());
     if off > SKEW_MAX {
         warning(name, &found, format!("this clock is {} s {direction} the manager's", off.as_secs()))
             .hint("invites and hours of grants go by it: set it, for example with timedatectl set-ntp true")
