@@ -1,0 +1,4 @@
+//! RTSP.
+
+pub mod auth;
+pub mod media;
