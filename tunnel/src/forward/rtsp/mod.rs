@@ -1,5 +1,8 @@
 //! RTSP and its media.
 
+pub mod auth;
+pub mod media;
+
 use std::net::SocketAddr;
 
 use coconet::control::facts::RtspFacts;
