@@ -10,7 +10,6 @@ use coconet::control::{Direction, Tunnel, TunnelState};
 use coconet::id::NodeId;
 use coconet::name::Name;
 use coconet::resource::Kind;
-use coconet::service::ServiceOptions;
 use coconet::target::Target;
 
 use super::{Health, describe};
@@ -119,7 +118,7 @@ impl Exposure {
             describe(self.id, network, &self.resource, target.kind, Direction::Expose, &self.health, meter);
         Tunnel {
             target: Some(target.to_string()),
-            options: (*options != ServiceOptions::default()).then(|| options.clone()),
+            options: (!options.is_usual()).then(|| options.clone()),
             login: login.is_some(),
             facts: self.service.facts(),
             ..common
