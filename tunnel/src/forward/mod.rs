@@ -4,6 +4,7 @@
 //! on one side becomes a half-close on the other, a reset becomes a reset with its code, and a slow
 //! reader slows the writer at the far end, because nothing is queued here beyond one read.
 
+pub mod http;
 mod local;
 
 use std::io::{self, IoSlice};
