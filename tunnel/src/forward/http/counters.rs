@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use coconet::control::facts::HttpFacts;
+
 use super::refusal::Refusal;
 
 /// Seconds over which requests are averaged.
@@ -62,6 +64,16 @@ impl Counters {
     /// Upgraded connections now.
     pub fn upgrades(&self) -> u64 {
         self.upgrades.load(Ordering::Relaxed)
+    }
+
+    /// For a list.
+    pub fn facts(&self) -> HttpFacts {
+        HttpFacts {
+            requests: self.requests(),
+            requests_per_second: self.per_second(),
+            refused: self.refused().map(|(refusal, count)| (refusal.to_string(), count)).collect(),
+            upgrades: self.upgrades(),
+        }
     }
 
     pub(super) fn requested(&self) {

@@ -128,7 +128,7 @@ impl Source for FromChannel<'_> {
 
 impl Sink for ToChannel<'_> {
     async fn write(&mut self, chunks: &mut [Bytes]) -> Result<(), Broken> {
-        for chunk in chunks {
+        for chunk in chunks.iter_mut().filter(|chunk| !chunk.is_empty()) {
             self.0.write(std::mem::take(chunk)).await?;
         }
         Ok(())

@@ -5,6 +5,8 @@
 //! `write` as well. Where a grant is limited, fields that make some servers act on another method or path
 //! than the request line says are refused.
 
+use coconet::rights::{Rights, Scope};
+
 use super::head::Request;
 use super::path;
 use super::refusal::Refusal;
@@ -15,45 +17,17 @@ const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", 
 /// Most servers ignore these, some act on the path they name.
 const PATH_OVERRIDES: [&str; 4] = ["x-original-url", "x-rewrite-url", "x-original-uri", "destination"];
 
-/// What one capability covers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Scope {
-    /// Every path.
-    All,
-    /// These and what is below them; perhaps none.
-    Paths(Vec<String>),
-}
-
 /// What a peer may ask for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Judge {
-    read: Scope,
-    write: Scope,
+#[derive(Debug, Clone)]
+pub struct Judge<'a> {
+    read: Scope<'a>,
+    write: Scope<'a>,
 }
 
-impl Judge {
-    /// Everything.
-    pub fn all() -> Self {
-        Self { read: Scope::All, write: Scope::All }
-    }
-
-    /// By the words of a grant. What it does not know covers nothing.
-    pub fn by_words<'a>(words: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut judge = Self { read: Scope::Paths(Vec::new()), write: Scope::Paths(Vec::new()) };
-        for word in words {
-            let (name, argument) = word.split_once(':').map_or((word, None), |(name, path)| (name, Some(path)));
-            let scope = match name {
-                "read" => &mut judge.read,
-                "write" => &mut judge.write,
-                _ => continue,
-            };
-            match (argument, scope) {
-                (None, scope) => *scope = Scope::All,
-                (Some(path), Scope::Paths(paths)) => paths.push(path.to_owned()),
-                (Some(_), Scope::All) => {}
-            }
-        }
-        judge
+impl<'a> Judge<'a> {
+    /// By what the ledger says.
+    pub fn new(rights: &'a Rights) -> Self {
+        Self { read: rights.scope("read"), write: rights.scope("write") }
     }
 
     /// May this request be forwarded?
@@ -63,41 +37,42 @@ impl Judge {
         let overridden = |names: &[&str]| {
             request.head.fields().any(|field| names.iter().any(|name| field.passes_for(name)))
         };
-        scope.covers(request.target(), Refusal::Method)?;
+        covers(scope, request.target(), Refusal::Method)?;
         if request.upgrade {
-            self.write.covers(request.target(), Refusal::Upgrade)?;
+            covers(&self.write, request.target(), Refusal::Upgrade)?;
         }
-        if reads && self.write != Scope::All && overridden(&METHOD_OVERRIDES) {
+        if reads && self.write != Scope::Everything && overridden(&METHOD_OVERRIDES) {
             return Err(Refusal::Override);
         }
-        if *scope != Scope::All && overridden(&PATH_OVERRIDES) {
+        if *scope != Scope::Everything && overridden(&PATH_OVERRIDES) {
             return Err(Refusal::Override);
         }
         Ok(())
     }
 }
 
-impl Scope {
-    fn covers(&self, target: &[u8], none: Refusal) -> Result<(), Refusal> {
-        let prefixes = match self {
-            Self::All => return Ok(()),
-            Self::Paths(prefixes) if prefixes.is_empty() => return Err(none),
-            Self::Paths(prefixes) => prefixes,
-        };
-        let path = path::plain(target).ok_or(Refusal::AmbiguousPath)?;
-        let below = prefixes.iter().any(|prefix| path::is_below(&path, prefix));
-        if below { Ok(()) } else { Err(Refusal::Path) }
-    }
+fn covers(scope: &Scope<'_>, target: &[u8], none: Refusal) -> Result<(), Refusal> {
+    let prefixes = match scope {
+        Scope::Everything => return Ok(()),
+        Scope::Nothing => return Err(none),
+        Scope::Only(prefixes) => prefixes,
+    };
+    let path = path::plain(target).ok_or(Refusal::AmbiguousPath)?;
+    let below = prefixes.iter().any(|prefix| path::is_below(&path, prefix));
+    if below { Ok(()) } else { Err(Refusal::Path) }
 }
 
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use coconet::grant::Capabilities;
+
     use super::*;
 
     fn judged(words: &[&str], line: &str, fields: &str) -> Result<(), Refusal> {
         let head = format!("{line} HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
-        Judge::by_words(words.iter().copied()).judge(&Request::parse(head.into()).unwrap())
+        let words = words.iter().map(ToString::to_string).collect();
+        Judge::new(&Rights::Only(Capabilities::new(words).unwrap())).judge(&Request::parse(head.into()).unwrap())
     }
 
     #[test]
@@ -113,7 +88,7 @@ mod tests {
         assert_eq!(judged(&["read"], "OPTIONS *", ""), Ok(()));
         assert_eq!(judged(&["play"], "GET /", ""), Err(Refusal::Method));
         let all = Request::parse("DELETE //x;y/%2e HTTP/1.1\r\nHost: a\r\n\r\n".into()).unwrap();
-        assert_eq!(Judge::all().judge(&all), Ok(()));
+        assert_eq!(Judge::new(&Rights::All).judge(&all), Ok(()));
     }
 
     #[test]

@@ -108,15 +108,15 @@ pub(super) async fn run<P: Policy>(
                 asked = true;
             }
             answered = &mut answering => {
-                let answered = answered?;
-                if asked {
-                    return Ok(());
-                }
-                return match answered {
-                    Answered::Upgraded => asking.await,
+                match &answered {
+                    Ok(Answered::Upgraded) if !asked => asking.await?,
                     // Too slow to hang up is no failure of what was forwarded.
-                    Answered::All => timeout(LINGER, asking).await.map_or(Ok(()), |_| Ok(())),
-                };
+                    Ok(Answered::All) | Err(Broken::Refused { .. }) if !asked => {
+                        let _ = timeout(LINGER, asking).await;
+                    }
+                    Ok(_) | Err(_) => {}
+                }
+                return answered.map(|_| ());
             }
         }
     }
@@ -147,7 +147,7 @@ async fn ask<S: Source, K: Sink, P: Policy>(
             Ok(judged) => judged,
             Err((refusal, is_head)) => {
                 policy.counters().refuse(refusal);
-                // Answering is over: then nobody is there to be told.
+                // Where answering is over, nobody is there to be told.
                 let _ = turns.send(Turn::Refused(refusal, is_head)).await;
                 drop(turns);
                 return inflow.drain().await;
@@ -219,7 +219,7 @@ impl<S: Source, K: Sink, P: Policy> Answers<'_, S, K, P> {
                             first = turn;
                             break Ok(());
                         }
-                        first = Some(turn).flatten();
+                        first = turn;
                         if first.is_none() {
                             break opening.await;
                         }

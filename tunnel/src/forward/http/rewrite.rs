@@ -12,6 +12,7 @@ use coconet::target::Place;
 use data_encoding::BASE64;
 use zeroize::Zeroizing;
 
+use super::super::Service;
 use super::head::{Field, Request, Response, elements};
 use super::names::split_host;
 use super::refusal::Refusal;
@@ -53,20 +54,17 @@ pub struct Rewriter {
 }
 
 impl Rewriter {
-    /// For a target at `place`, whose requests name `host_header` when it is given, and for the peer of
-    /// that pseudonym.
-    pub fn new(place: &Place, host_header: Option<&str>, peer: &str) -> Self {
-        let real = authority(place);
-        let host = host_header.map_or_else(|| real.clone(), str::to_owned);
+    /// For a target and the peer of that pseudonym. Where the target's login is kept here, whoever asks is
+    /// logged in, and the client's own login is taken out.
+    pub fn new(service: &Service, peer: &str) -> Self {
+        let real = authority(&service.target.place);
+        let host = service.options.host_header.clone().unwrap_or_else(|| real.clone());
         let names = [&real, &host].into_iter().filter_map(|name| named(name.as_bytes())).collect();
-        Self { host, names, authorization: None, peer: peer.to_owned() }
-    }
-
-    /// Log in at the target, for whoever asks. The client's own login is taken out.
-    pub fn log_in(&mut self, user: &str, password: &str) {
-        let both = Zeroizing::new(format!("{user}:{password}"));
-        let encoded = Zeroizing::new(BASE64.encode(both.as_bytes()));
-        self.authorization = Some(Zeroizing::new(format!("Basic {}", encoded.as_str())));
+        let authorization = service.login.as_ref().map(|login| {
+            let encoded = Zeroizing::new(BASE64.encode(login.to_text().as_bytes()));
+            Zeroizing::new(format!("Basic {}", *encoded))
+        });
+        Self { host, names, authorization, peer: peer.to_owned() }
     }
 
     /// The head for the target.

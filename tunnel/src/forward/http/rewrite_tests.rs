@@ -1,6 +1,6 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
-use coconet::target::Target;
+use coconet::service::ServiceOptions;
 
 use super::*;
 use crate::forward::http::head::Asked;
@@ -8,8 +8,13 @@ use crate::forward::http::head::Asked;
 const LISTENER: &str = "127.0.0.1:8000";
 
 fn rewriter(url: &str, host_header: Option<&str>) -> Rewriter {
-    let target: Target = url.parse().unwrap();
-    Rewriter::new(&target.place, host_header, "abcdefghijklmnop")
+    with_login(url, host_header, None)
+}
+
+fn with_login(url: &str, host_header: Option<&str>, login: Option<&str>) -> Rewriter {
+    let options = ServiceOptions { host_header: host_header.map(str::to_owned), ..ServiceOptions::default() };
+    let login = login.map(|login| login.parse().unwrap());
+    Rewriter::new(&Service::new(url.parse().unwrap(), options, login), "abcdefghijklmnop")
 }
 
 fn camera() -> Rewriter {
@@ -122,8 +127,7 @@ fn what_connection_names_ends_here_and_what_is_judged_stays() {
 
 #[test]
 fn a_login_kept_here_goes_to_the_target_and_the_clients_does_not() {
-    let mut camera = camera();
-    camera.log_in("viewer", "s3cret");
+    let camera = with_login("http://camera.lan:8080/", None, Some("viewer:s3cret"));
     let out = request_by(&camera, "authorization: Basic bXk6b3du\r\n").unwrap();
     assert!(out.ends_with("\r\nAuthorization: Basic dmlld2VyOnMzY3JldA==\r\n\r\n"), "{out}");
     assert!(!out.contains("bXk6b3du"));
