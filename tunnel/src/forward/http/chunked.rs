@@ -113,7 +113,11 @@ impl Chunked {
             (State::Trailer, _) => {
                 self.trailers += 1;
                 self.line.push(byte);
-                if self.trailers > TRAILERS_MAX || byte == b'\n' { Err(Refusal::Trailer) } else { Ok(State::Trailer) }
+                if self.trailers > TRAILERS_MAX || byte == b'\n' {
+                    Err(Refusal::Trailer)
+                } else {
+                    Ok(State::Trailer)
+                }
             }
             (State::TrailerLf, b'\n') if self.line.is_empty() => Ok(State::Done),
             (State::TrailerLf, b'\n') => {

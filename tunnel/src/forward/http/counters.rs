@@ -58,7 +58,9 @@ impl Counters {
     /// How often each refusal was given that was given at all.
     pub fn refused(&self) -> impl Iterator<Item = (Refusal, u64)> {
         let counts = Refusal::ALL.into_iter().zip(&self.refused);
-        counts.map(|(refusal, count)| (refusal, count.load(Ordering::Relaxed))).filter(|(_, count)| *count > 0)
+        counts
+            .map(|(refusal, count)| (refusal, count.load(Ordering::Relaxed)))
+            .filter(|(_, count)| *count > 0)
     }
 
     /// Upgraded connections now.

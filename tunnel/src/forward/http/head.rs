@@ -375,7 +375,11 @@ fn framing(head: &Head, old: bool) -> Result<Option<Framing>, Refusal> {
                 return Err(Refusal::ContentLengthTwice);
             }
             let whole = length.is("content-length");
-            length_of(length.value).filter(|_| whole).map(Framing::Length).map(Some).ok_or(Refusal::ContentLength)
+            length_of(length.value)
+                .filter(|_| whole)
+                .map(Framing::Length)
+                .map(Some)
+                .ok_or(Refusal::ContentLength)
         }
         (None, Some(coding)) => {
             let chunked = coding.is("transfer-encoding") && coding.value.eq_ignore_ascii_case(b"chunked");

@@ -80,7 +80,12 @@ impl<S: Source> Inflow<S> {
     }
 
     /// Pass a head and the body that follows it, each piece when it comes.
-    pub(super) async fn pass(&mut self, head: Bytes, body: &mut Body, sink: &mut impl Sink) -> Result<(), Stop> {
+    pub(super) async fn pass(
+        &mut self,
+        head: Bytes,
+        body: &mut Body,
+        sink: &mut impl Sink,
+    ) -> Result<(), Stop> {
         let mut batch = vec![head];
         loop {
             // The first time only what is here already: the head does not wait for the body.

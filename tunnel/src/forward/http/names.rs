@@ -38,7 +38,8 @@ impl Names {
 
     fn answer_to(&self, host: &[u8]) -> bool {
         let Some((name, port)) = split_host(host) else { return false };
-        port.unwrap_or(80) == self.port && self.hosts.iter().any(|own| own.as_bytes().eq_ignore_ascii_case(name))
+        port.unwrap_or(80) == self.port
+            && self.hosts.iter().any(|own| own.as_bytes().eq_ignore_ascii_case(name))
     }
 }
 
@@ -63,10 +64,13 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
     use super::*;
 
+    fn front_door(listen: &str) -> Names {
+        Names::new(listen.parse().unwrap(), "Front-door")
+    }
+
     fn judged(listen: &str, host: &str) -> Result<(), Refusal> {
         let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
-        let request = Request::parse(head.into())?;
-        Names::new(listen.parse().unwrap(), "Front-door").judge(&request)
+        front_door(listen).judge(&Request::parse(head.into())?)
     }
 
     #[test]
@@ -79,7 +83,7 @@ mod tests {
         assert_eq!(judged("127.0.0.7:8000", "127.0.0.7:8000"), Ok(()));
         assert_eq!(judged("127.0.0.1:80", "localhost"), Ok(()));
         let old = Request::parse("GET / HTTP/1.0\r\n\r\n".into()).unwrap();
-        assert_eq!(Names::new("127.0.0.1:1".parse().unwrap(), "x").judge(&old), Ok(()));
+        assert_eq!(front_door("127.0.0.1:1").judge(&old), Ok(()));
     }
 
     #[test]

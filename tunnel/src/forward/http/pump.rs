@@ -136,7 +136,8 @@ async fn ask<S: Source, K: Sink, P: Policy>(
             let _ = sink.finish();
             return Ok(());
         }
-        let head = timeout(HEAD_TIMEOUT, inflow.head()).await.unwrap_or(Err(Stop::Refused(Refusal::SlowHead)));
+        let head =
+            timeout(HEAD_TIMEOUT, inflow.head()).await.unwrap_or(Err(Stop::Refused(Refusal::SlowHead)));
         let judged = match head {
             Ok(Some(bytes)) => judge(policy, bytes),
             Ok(None) | Err(Stop::Truncated | Stop::Sink(_)) => continue,
@@ -206,7 +207,10 @@ impl<S: Source, K: Sink, P: Policy> Answers<'_, S, K, P> {
 
     /// Wait for the other end to open, and hear meanwhile whether there is something to refuse: that does not
     /// need the other end. Perhaps with the first turn.
-    async fn opened(&mut self, queue: &mut mpsc::Receiver<Turn>) -> Result<Result<Option<Turn>, Answered>, Broken> {
+    async fn opened(
+        &mut self,
+        queue: &mut mpsc::Receiver<Turn>,
+    ) -> Result<Result<Option<Turn>, Answered>, Broken> {
         let mut first = None;
         let opened = {
             let mut opening = pin!(self.inflow.ready());

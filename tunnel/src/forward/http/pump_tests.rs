@@ -215,8 +215,11 @@ async fn responses_without_a_body_are_not_waited_for() {
     let head = "HEAD / HTTP/1.1\r\nHost: h\r\n\r\n";
     client.says([head, &get("/"), &get("/")].concat());
     settle().await;
-    let bodiless =
-        ["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", OK];
+    let bodiless = [
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
+        "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n",
+        OK,
+    ];
     server.says(bodiless.concat());
     assert_eq!(client.heard().await, bodiless.concat());
     client.says(get("/again"));
@@ -389,7 +392,7 @@ async fn a_connection_on_which_nothing_is_asked_ends_and_a_slow_answer_is_waited
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_never_hangs_up_is_not_read_for_ever() {
-    let World { mut client, pump, .. } = world();
+    let World { mut client, server: _server, pump, .. } = world();
     client.says(get("/no"));
     assert!(client.heard().await.contains("403"));
     let began = Instant::now();

@@ -94,7 +94,8 @@ impl Rewriter {
                     changed(&mut out, &field, &kept.join(&b", "[..]));
                 }
             } else if field.is("origin") || field.is("referer") {
-                let to_target = |url| retarget(url, &self.host, |name| listener.is_some_and(|own| same_host(name, own)));
+                let to_target =
+                    |url| retarget(url, &self.host, |name| listener.is_some_and(|own| same_host(name, own)));
                 forwarded(&mut out, &field, to_target(field.value));
             } else {
                 out.put_slice(field.line);

@@ -21,24 +21,32 @@ fn camera() -> Rewriter {
     rewriter("http://camera.lan:8080/", None)
 }
 
-fn request_by(rewriter: &Rewriter, fields: &str) -> Result<String, Refusal> {
+fn parsed(fields: &str) -> Request {
     let head = format!("GET /a%20b?c HTTP/1.1\r\nHost: {LISTENER}\r\n{fields}\r\n");
-    let out = rewriter.request(&Request::parse(head.into()).unwrap())?;
-    Ok(String::from_utf8(out.to_vec()).unwrap())
+    Request::parse(head.into()).unwrap()
+}
+
+fn text(bytes: Bytes) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn request_by(rewriter: &Rewriter, fields: &str) -> Result<String, Refusal> {
+    rewriter.request(&parsed(fields)).map(text)
 }
 
 /// What arrives at the target for these fields, without what is always there.
 fn request(fields: &str) -> String {
     let out = request_by(&camera(), fields).unwrap();
     let rest = out.strip_prefix("GET /a%20b?c HTTP/1.1\r\nHost: camera.lan:8080\r\n").unwrap();
-    let ours = "Coco-Peer: abcdefghijklmnop\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: 127.0.0.1:8000\r\n\r\n";
+    let ours =
+        "Coco-Peer: abcdefghijklmnop\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: 127.0.0.1:8000\r\n\r\n";
     rest.strip_suffix(ours).unwrap().to_owned()
 }
 
 fn response_by(rewriter: &Rewriter, fields: &str) -> String {
     let head = format!("HTTP/1.1 200 OK\r\n{fields}\r\n");
     let response = Response::parse(head.into(), &Asked::default()).unwrap();
-    let out = String::from_utf8(rewriter.response(&response, Some(LISTENER.as_bytes())).to_vec()).unwrap();
+    let out = text(rewriter.response(&response, Some(LISTENER.as_bytes())));
     out.strip_prefix("HTTP/1.1 200 OK\r\n").unwrap().strip_suffix("\r\n").unwrap().to_owned()
 }
 
@@ -117,7 +125,11 @@ fn what_connection_names_ends_here_and_what_is_judged_stays() {
     assert_eq!(request("Upgrade: websocket\r\n"), "", "nobody asked for it by Connection");
     assert_eq!(request("Proxy-Connection: close\r\nProxy-Authorization: Basic x\r\n"), "");
     for name in ["Host", "content-length", "Cookie", "AUTHORIZATION", "transfer-encoding"] {
-        assert_eq!(request_by(&camera(), &format!("Connection: {name}\r\n")), Err(Refusal::Connection), "{name}");
+        assert_eq!(
+            request_by(&camera(), &format!("Connection: {name}\r\n")),
+            Err(Refusal::Connection),
+            "{name}"
+        );
     }
     // Ours is put in after all is taken out.
     assert_eq!(request("Connection: Coco-Peer, X-Forwarded-Host\r\n"), "");
@@ -143,7 +155,10 @@ fn urls_that_name_the_target_name_the_listener_again() {
         ("Content-Location: http://camera.lan:8080/x", "Content-Location: http://127.0.0.1:8000/x"),
         ("Refresh: 5; url=http://camera.lan:8080/x", "Refresh: 5; url=http://127.0.0.1:8000/x"),
         ("Refresh: 5;URL='http://camera.lan:8080/x'", "Refresh: 5;URL='http://127.0.0.1:8000/x'"),
-        ("Access-Control-Allow-Origin: http://camera.lan:8080", "Access-Control-Allow-Origin: http://127.0.0.1:8000"),
+        (
+            "Access-Control-Allow-Origin: http://camera.lan:8080",
+            "Access-Control-Allow-Origin: http://127.0.0.1:8000",
+        ),
         ("Location: /x", "Location: /x"),
         ("Location: x/y", "Location: x/y"),
         ("Location: http://camera.lan/x", "Location: http://camera.lan/x"),
