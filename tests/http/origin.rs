@@ -27,7 +27,8 @@ impl Origin {
                 let fields = fields.replace("$TARGET", &stream.local_addr().unwrap().to_string());
                 let answer =
                     format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n{fields}\r\n{head}", head.len());
-                if (&stream).write_all(answer.as_bytes()).is_err() {
+                let last = head.contains("Connection: close\r\n");
+                if (&stream).write_all(answer.as_bytes()).is_err() || last {
                     return;
                 }
             }
