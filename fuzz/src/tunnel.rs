@@ -229,7 +229,7 @@ fn http_request(head: &[u8], body: &[u8], rewriter: &Rewriter) -> bool {
     assert_eq!(length, forwarded.len());
     assert_eq!(second.method.map(str::as_bytes), Some(request.method()));
     assert_eq!(second.path.map(str::as_bytes), Some(request.target()), "what was judged is what is sent");
-    let named = |name: &str| {
+    let named = |name: &'static str| {
         second.headers.iter().filter(move |field| field.name.replace('_', "-").eq_ignore_ascii_case(name))
     };
     assert!(named("host").map(|field| field.value).eq([TARGET.as_bytes()]));

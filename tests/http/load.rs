@@ -1,5 +1,7 @@
 //! Many requests.
 
+use coconet::control::Facts;
+
 use crate::support::net::Net;
 use crate::support::process::run_well;
 use crate::support::programs::{command, theirs};
@@ -34,8 +36,10 @@ fn ten_thousand_requests_by_wrk_and_none_fails() {
     }
 
     assert!(answered >= REQUESTS, "{answered} in all rounds");
-    let tunnel = viewer.tunnel("web");
-    assert_eq!(tunnel.failures, 0, "{tunnel:?}");
-    let requests = serde_json::to_value(&tunnel).unwrap()["facts"]["requests"].as_u64().unwrap();
-    assert!(requests >= answered, "{requests} counted, {answered} answered");
+    for app in [&camera, &viewer] {
+        let facts = app.tunnel("web").facts;
+        let Some(Facts::Http(facts)) = facts else { panic!("{facts:?}") };
+        assert!(facts.requests >= answered && facts.requests_per_second > 0.0, "{facts:?}");
+        assert!(facts.refused.is_empty(), "{facts:?}");
+    }
 }
