@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
 use coco_tunnel::carrier::frame;
 use coco_tunnel::carrier::proxy::Proxy;
+use coco_tunnel::flow::frame::{ASSEMBLING_MAX, Assembly, DATAGRAM_MAX, decode, encode};
 use coco_tunnel::forward::Service;
 use coco_tunnel::forward::http::framing::{Body as HttpBody, Framing};
 use coco_tunnel::forward::http::head::{Asked, Request, Response, Scanner};
@@ -16,7 +18,8 @@ use coco_tunnel::noise::handshake::{HandshakeError, Initiator, MAX_MESSAGE, NewK
 pub type Body = (&'static str, fn(&[u8]) -> bool);
 
 /// All of this module.
-pub const TARGETS: &[Body] = &[("carrier", carrier), ("handshake", handshake), ("http_head", http_head)];
+pub const TARGETS: &[Body] =
+    &[("carrier", carrier), ("flow", flow), ("handshake", handshake), ("http_head", http_head)];
 
 /// What the handshake messages carry.
 const ASKS: &[u8] = b"parameters of the dialling side";
@@ -52,6 +55,32 @@ fn asks_once(proxy: &Proxy) -> bool {
     let lines = request.matches("\r\n").count();
     assert!((3..=4).contains(&lines) && request.matches('\n').count() == lines);
     true
+}
+
+/// What a node sends in the flows of a channel: QUIC datagrams, each behind two bytes of its length. Taken
+/// means that all were well formed and a datagram came of them.
+pub fn flow(data: &[u8]) -> bool {
+    let mut rest = data;
+    let (mut assembly, mut whole) = (Assembly::default(), 0);
+    while let Some((length, behind)) = rest.split_at_checked(2) {
+        let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
+        let Some((datagram, behind)) = behind.split_at_checked(length) else { return false };
+        rest = behind;
+        let Ok((header, payload)) = decode(Bytes::copy_from_slice(datagram)) else { return false };
+        if header.parts == 1 {
+            // The one way to write it, but for a longer form of its numbers.
+            let again = encode(header.channel, header.flow, header.number, &payload, usize::MAX);
+            let again = decode(again.expect("it is short enough").remove(0));
+            assert_eq!(again, Ok((header, payload.clone())));
+        }
+        if let Some(datagram) = assembly.take(header, payload) {
+            assert!(datagram.len() <= DATAGRAM_MAX);
+            whole += 1;
+        }
+        assert!(assembly.held() <= ASSEMBLING_MAX * DATAGRAM_MAX);
+    }
+    assert_eq!(assembly.received(), whole);
+    rest.is_empty() && whole > 0
 }
 
 /// Two handshaking sides with somebody between them. The first byte says what that somebody does with the

@@ -2,7 +2,7 @@
 //! its spelling.
 //!
 //! Towards the target: `Host` becomes the target's, `Origin` and `Referer` too where they name the
-//! listener; fields that say who somebody is ([`is_ours`]) are taken out, because only we know, and ours are
+//! listener; fields that say who somebody is are taken out, because only we know, and ours are
 //! put in; fields that `Connection` names are taken out, because this connection ends here. Towards the
 //! client: URLs that name the target name the listener again, under the name that the client used, and
 //! cookies lose their domain, so that they stay with the host they came from.
