@@ -5,6 +5,7 @@
 //! reader slows the writer at the far end, because nothing is queued here beyond one read.
 
 mod local;
+pub mod rtsp;
 
 use std::io::{self, IoSlice};
 use std::pin::pin;

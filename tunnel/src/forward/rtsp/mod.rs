@@ -1,0 +1,7 @@
+//! RTSP, parsed.
+
+pub mod judge;
+pub mod lanes;
+pub mod message;
+pub mod transport;
+pub mod urls;
