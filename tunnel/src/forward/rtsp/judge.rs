@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use super::media::Description;
 use super::message::Message;
 use super::transport;
 use super::urls;
@@ -16,8 +17,8 @@ pub const BACKCHANNEL: &str = "www.onvif.org/ver20/backchannel";
 /// Bytes of an RTP header: a packet that is no longer carries nothing.
 const RTP_HEADER: usize = 12;
 
-/// Most tracks of one description that are remembered as ways to talk.
-const TALKING_MAX: usize = 64;
+/// Most URLs that are learnt from what a camera says on one connection.
+const LEARNT_MAX: usize = 64;
 
 /// What is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,8 +41,12 @@ pub struct Tracks(BTreeSet<String>);
 
 impl Tracks {
     /// Remember those of a description, which stood at `base`.
-    pub fn learn(&mut self, base: &str, body: &[u8]) {
-        self.0.extend(talking(base, body).into_iter().take(TALKING_MAX.saturating_sub(self.0.len())));
+    pub fn learn(&mut self, base: &str, description: &Description) {
+        let talking = description.tracks.iter().filter(|track| track.talk);
+        let paths = talking.filter_map(|track| track.control.as_ref()).map(|control| {
+            urls::path(&urls::resolve(base, control)).to_owned()
+        });
+        self.0.extend(paths.take(LEARNT_MAX.saturating_sub(self.0.len())));
     }
 
     /// What a request needs.
@@ -76,27 +81,57 @@ pub fn is_latch(packet: &[u8]) -> bool {
     packet.len() <= RTP_HEADER || packet[0] >> 6 != 2
 }
 
-/// The paths of the tracks that a player sends to: `a=sendonly`, as seen by the player.
-fn talking(base: &str, body: &[u8]) -> Vec<String> {
-    let text = String::from_utf8_lossy(body);
-    let mut found = Vec::new();
-    for section in text.split("\nm=").skip(1) {
-        let lines = || section.lines().map(str::trim);
-        let sends = lines().any(|line| line.eq_ignore_ascii_case("a=sendonly"));
-        let control = lines().find_map(|line| {
-            let (name, url) = line.split_once(':')?;
-            name.eq_ignore_ascii_case("a=control").then_some(url)
-        });
-        if let (true, Some(control)) = (sends, control) {
-            found.push(urls::path(&urls::resolve(base, control.trim())).to_owned());
+/// The URL that was exposed, and what lies below it. An exposed camera of a recorder is not the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reach(Vec<String>);
+
+impl Reach {
+    /// What begins with `path`; with nothing or `/`, everything.
+    pub fn new(path: &str) -> Self {
+        Self(if matches!(path, "" | "/") { Vec::new() } else { vec![path.to_owned()] })
+    }
+
+    /// The camera has named another URL for the same.
+    pub fn learn(&mut self, url: &str) {
+        let path = urls::path(url);
+        if !self.0.is_empty() && self.0.len() < LEARNT_MAX && !matches!(path, "" | "/" | "*") {
+            self.0.push(path.to_owned());
         }
     }
-    found
+
+    /// Learn what a description names.
+    pub fn describe(&mut self, base: &str, description: &Description) {
+        self.learn(base);
+        let controls = description.tracks.iter().filter_map(|track| track.control.as_ref());
+        for control in controls.chain(&description.control) {
+            self.learn(&urls::resolve(base, control));
+        }
+    }
+
+    /// Whether a request may ask for `url`.
+    pub fn covers(&self, url: &str) -> bool {
+        if url == "*" || self.0.is_empty() {
+            return true;
+        }
+        let path = urls::path(url);
+        let climbs = path.contains("/..") || path.contains('\\') || path.to_ascii_lowercase().contains("%2");
+        self.0.iter().any(|root| {
+            // Whatever the camera makes of dots and of encoded ones, it has named such a path itself.
+            path == root || (!climbs && below(path, root))
+        })
+    }
+}
+
+fn below(path: &str, root: &str) -> bool {
+    let root = root.trim_end_matches('/');
+    let rest = path.strip_prefix(root);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?', '&', ';']))
 }
 
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use super::super::media::describe;
     use super::super::message::{Item, Reader};
     use super::*;
 
@@ -114,7 +149,7 @@ mod tests {
 
     fn need(text: &str) -> Need {
         let mut tracks = Tracks::default();
-        tracks.learn("rtsp://cam/s/", DESCRIPTION);
+        tracks.learn("rtsp://cam/s/", &describe(DESCRIPTION));
         tracks.need(&request(text))
     }
 
@@ -163,5 +198,50 @@ mod tests {
             assert!(is_latch(packet));
         }
         assert!(!is_latch(&[0x80; 13]) && !is_latch(&[0xbf; 200]));
+    }
+
+    #[test]
+    fn an_exposed_stream_is_not_its_neighbour() {
+        let mut reach = Reach::new("/cam1");
+        for (url, covered) in [
+            ("rtsp://h/cam1", true),
+            ("rtsp://h:1/cam1/", true),
+            ("rtsp://h/cam1/track1", true),
+            ("rtsp://h/cam1?x=1", true),
+            ("*", true),
+            ("rtsp://h/cam11", false),
+            ("rtsp://h/cam2", false),
+            ("rtsp://h/", false),
+            ("rtsp://h", false),
+            ("/cam2", false),
+            ("rtsp://h/cam1/../cam2", false),
+            ("rtsp://h/cam1/%2e%2E/cam2", false),
+            ("rtsp://h/cam1/..%2fcam2", false),
+            ("rtsp://h/cam1/..\\cam2", false),
+        ] {
+            assert_eq!(reach.covers(url), covered, "{url}");
+        }
+        // What the camera itself calls its tracks, and no root of everything.
+        reach.describe("rtsp://h/", &describe(b"v=0\r\nm=video 0 RTP/AVP 96\r\na=control:rtsp://h/media/v0\r\n"));
+        assert!(reach.covers("rtsp://h/media/v0") && !reach.covers("rtsp://h/media/v1"));
+        assert!(!reach.covers("rtsp://h/cam2"));
+    }
+
+    #[test]
+    fn without_a_path_everything_is_exposed() {
+        for path in ["", "/"] {
+            let mut reach = Reach::new(path);
+            reach.learn("rtsp://h/cam1");
+            assert!(reach.covers("rtsp://h/cam2"));
+        }
+    }
+
+    #[test]
+    fn a_query_is_part_of_what_was_exposed() {
+        let reach = Reach::new("/realmonitor?channel=1");
+        assert!(reach.covers("rtsp://h/realmonitor?channel=1&subtype=0"));
+        assert!(reach.covers("rtsp://h/realmonitor?channel=1/trackID=0"));
+        assert!(!reach.covers("rtsp://h/realmonitor?channel=12"));
+        assert!(!reach.covers("rtsp://h/realmonitor?channel=2"));
     }
 }
