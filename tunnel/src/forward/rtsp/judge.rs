@@ -6,6 +6,8 @@
 
 use std::collections::BTreeSet;
 
+use coconet::rights::Rights;
+
 use super::media::Description;
 use super::message::Message;
 use super::transport;
@@ -25,6 +27,8 @@ const LEARNT_MAX: usize = 64;
 pub enum Need {
     /// Any right to the resource: it shows nothing and changes nothing.
     Any,
+    /// `play` or `talk`: it starts only what was set up, or shows what there is.
+    PlayOrTalk,
     /// `play`.
     Play,
     /// `record`.
@@ -49,29 +53,48 @@ impl Tracks {
         self.0.extend(paths.take(LEARNT_MAX.saturating_sub(self.0.len())));
     }
 
-    /// What a request needs.
-    pub fn need(&self, request: &Message) -> Need {
-        if request.lists("Require", BACKCHANNEL) || request.lists("Proxy-Require", BACKCHANNEL) {
-            return Need::Talk;
-        }
+    /// What a request needs: all of it.
+    pub fn needs(&self, request: &Message) -> [Need; 2] {
+        let talks = ["Require", "Proxy-Require"].iter().any(|name| request.lists(name, BACKCHANNEL));
+        [self.method_needs(request), if talks { Need::Talk } else { Need::Any }]
+    }
+
+    fn method_needs(&self, request: &Message) -> Need {
         match request.method().unwrap_or_default() {
             "OPTIONS" | "TEARDOWN" => Need::Any,
             // With a body it sets something.
             "SET_PARAMETER" if !request.body().is_empty() => Need::All,
             "GET_PARAMETER" | "SET_PARAMETER" => Need::Any,
-            "DESCRIBE" | "PLAY" | "PAUSE" => Need::Play,
+            "DESCRIBE" | "PLAY" | "PAUSE" => Need::PlayOrTalk,
             "ANNOUNCE" | "RECORD" => Need::Record,
-            "SETUP" => {
-                let offers = request.headers("Transport").flat_map(|value| transport::parse(&value)).collect::<Vec<_>>();
-                if offers.iter().any(|offer| offer.record) {
-                    Need::Record
-                } else if request.uri().is_some_and(|uri| self.0.contains(urls::path(uri))) {
-                    Need::Talk
-                } else {
-                    Need::Play
-                }
-            }
+            "SETUP" => self.setup_needs(request),
             _ => Need::All,
+        }
+    }
+
+    fn setup_needs(&self, request: &Message) -> Need {
+        let records = request
+            .headers("Transport")
+            .any(|value| transport::parse(&value).iter().any(|offer| offer.record));
+        match request.uri() {
+            _ if records => Need::Record,
+            Some(uri) if self.0.contains(urls::path(uri)) => Need::Talk,
+            Some(_) | None => Need::Play,
+        }
+    }
+}
+
+impl Need {
+    /// Whether `rights` meet it.
+    pub fn met(self, rights: &Rights) -> bool {
+        let (play, record, talk) = (rights.may("play"), rights.may("record"), rights.may("talk"));
+        match self {
+            Self::Any => play || record || talk,
+            Self::PlayOrTalk => play || talk,
+            Self::Play => play,
+            Self::Record => record,
+            Self::Talk => talk,
+            Self::All => play && record && talk,
         }
     }
 }
@@ -131,6 +154,8 @@ fn below(path: &str, root: &str) -> bool {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use coconet::grant::Capabilities;
+
     use super::super::media::describe;
     use super::super::message::{Item, Reader};
     use super::*;
@@ -150,17 +175,18 @@ mod tests {
     fn need(text: &str) -> Need {
         let mut tracks = Tracks::default();
         tracks.learn("rtsp://cam/s/", &describe(DESCRIPTION));
-        tracks.need(&request(text))
+        let [method, required] = tracks.needs(&request(text));
+        if required == Need::Any { method } else { required }
     }
 
     #[test]
     fn each_method_needs_its_right() {
         for (text, needed) in [
             ("OPTIONS * RTSP/1.0\n\n", Need::Any),
-            ("DESCRIBE rtsp://h/s RTSP/1.0\n\n", Need::Play),
+            ("DESCRIBE rtsp://h/s RTSP/1.0\n\n", Need::PlayOrTalk),
             ("SETUP rtsp://h/s/track1 RTSP/1.0\nTransport: RTP/AVP;client_port=1-2\n\n", Need::Play),
-            ("PLAY rtsp://h/s RTSP/1.0\n\n", Need::Play),
-            ("PAUSE rtsp://h/s RTSP/1.0\n\n", Need::Play),
+            ("PLAY rtsp://h/s RTSP/1.0\n\n", Need::PlayOrTalk),
+            ("PAUSE rtsp://h/s RTSP/1.0\n\n", Need::PlayOrTalk),
             ("GET_PARAMETER rtsp://h/s RTSP/1.0\n\n", Need::Any),
             ("SET_PARAMETER rtsp://h/s RTSP/1.0\n\n", Need::Any),
             ("SET_PARAMETER rtsp://h/s RTSP/1.0\nContent-Length: 1\n\nx", Need::All),
@@ -189,6 +215,27 @@ mod tests {
         assert_eq!(need(described), Need::Talk);
         for uri in ["rtsp://h/s/track5", "rtsp://other:1/s/track5"] {
             assert_eq!(need(&format!("SETUP {uri} RTSP/1.0\nTransport: RTP/AVP;client_port=1-2\n\n")), Need::Talk);
+        }
+    }
+
+    #[test]
+    fn who_talks_does_not_see_by_saying_so() {
+        let setup = "SETUP rtsp://h/s/track1 RTSP/1.0\nRequire: www.onvif.org/ver20/backchannel\nTransport: RTP/AVP;client_port=1-2\n\n";
+        assert_eq!(Tracks::default().needs(&request(setup)), [Need::Play, Need::Talk]);
+    }
+
+    #[test]
+    fn each_right_meets_its_need() {
+        let only = |word: &str| Rights::Only(Capabilities::new(vec![word.to_owned()]).unwrap());
+        for (rights, met) in [
+            (only("play"), [true, true, true, false, false, false]),
+            (only("record"), [true, false, false, true, false, false]),
+            (only("talk"), [true, true, false, false, true, false]),
+            (only("connect"), [false; 6]),
+            (Rights::All, [true; 6]),
+        ] {
+            let needs = [Need::Any, Need::PlayOrTalk, Need::Play, Need::Record, Need::Talk, Need::All];
+            assert_eq!(needs.map(|need| need.met(&rights)), met, "{rights:?}");
         }
     }
 

@@ -9,10 +9,12 @@
 //! [`Outlet`] is the same for two tasks, one that fills and one that writes.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::pin::{Pin, pin};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 use super::message;
 
@@ -160,13 +162,14 @@ impl Outlet {
     pub fn finish(&self) {
         self.lock().finished = true;
         self.filled.notify_one();
+        self.drained.notify_waiters();
     }
 
-    /// Resolves when a frame of `channel` fits without loss. Safe to cancel.
+    /// Resolves when a frame of `channel` fits without loss, or nobody takes any more. Safe to cancel.
     pub async fn room(&self, channel: u8) {
         loop {
-            let drained = self.drained.notified();
-            if self.lock().has_room(channel) {
+            let mut drained = pin!(self.drained.notified());
+            if self.is_done(|lanes| lanes.has_room(channel), drained.as_mut()) {
                 return;
             }
             drained.await;
@@ -176,8 +179,8 @@ impl Outlet {
     /// Resolves when another message may come. Safe to cancel.
     pub async fn room_for_messages(&self) {
         loop {
-            let drained = self.drained.notified();
-            if self.lock().takes_messages() {
+            let mut drained = pin!(self.drained.notified());
+            if self.is_done(Lanes::takes_messages, drained.as_mut()) {
                 return;
             }
             drained.await;
@@ -207,6 +210,14 @@ impl Outlet {
     /// Frames that were dropped.
     pub fn dropped(&self) -> u64 {
         self.lock().dropped()
+    }
+
+    /// Whether waiting is over. Otherwise the next that is taken will be noticed.
+    fn is_done(&self, room: impl Fn(&Lanes) -> bool, drained: Pin<&mut Notified<'_>>) -> bool {
+        // Listen before looking, so that what is taken in between is not missed.
+        drained.enable();
+        let lanes = self.lock();
+        lanes.finished || room(&lanes)
     }
 
     fn lock(&self) -> MutexGuard<'_, Lanes> {
