@@ -251,6 +251,13 @@ impl Camera {
         self.outlet.room(channel).await;
     }
 
+    /// A track was torn down.
+    pub(super) fn forget(&self, track: u8) {
+        let mut state = self.lock();
+        state.channels.retain(|_, (of, _)| *of != track);
+        state.tracks.remove(&track);
+    }
+
     /// Pass on an answer to a request of the camera's own.
     pub(super) fn answer(&self, answer: &Message) {
         self.outlet.message(answer.encode());

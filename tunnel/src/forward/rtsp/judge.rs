@@ -72,7 +72,8 @@ impl Tracks {
         }
     }
 
-    fn setup_needs(&self, request: &Message) -> Need {
+    /// What a SETUP needs: `record` and `talk` let the viewer send.
+    pub fn setup_needs(&self, request: &Message) -> Need {
         let records = request
             .headers("Transport")
             .any(|value| transport::parse(&value).iter().any(|offer| offer.record));

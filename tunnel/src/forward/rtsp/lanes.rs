@@ -38,6 +38,8 @@ pub struct Lanes {
     /// The channel whose turn was last.
     last: Option<u8>,
     dropped: u64,
+    /// Whether there was ever a message.
+    used: bool,
     finished: bool,
 }
 
@@ -51,6 +53,7 @@ impl Lanes {
     /// Send a message before all frames that wait; false when too many wait already.
     pub fn message(&mut self, message: Bytes) -> bool {
         let room = self.messages.len() < MESSAGES_MAX;
+        self.used = true;
         if room {
             self.messages.push_back(message);
         }
@@ -205,6 +208,11 @@ impl Outlet {
             }
             filled.await;
         }
+    }
+
+    /// Whether there was no message yet.
+    pub fn is_unused(&self) -> bool {
+        !self.lock().used
     }
 
     /// Frames that were dropped.
