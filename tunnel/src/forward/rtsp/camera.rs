@@ -245,7 +245,13 @@ impl Camera {
     /// Resolves when a packet of this track can be sent without loss, as far as it can be known.
     pub(super) async fn room(&self, track: u8, rtcp: bool) {
         let channel = match self.lock().tracks.get(&track) {
-            Some(Leg::Tcp { channels }) => if rtcp { channels.1 } else { channels.0 },
+            Some(Leg::Tcp { channels }) => {
+                if rtcp {
+                    channels.1
+                } else {
+                    channels.0
+                }
+            }
             Some(Leg::Udp { .. }) | None => return,
         };
         self.outlet.room(channel).await;
@@ -325,7 +331,12 @@ impl Camera {
                 }
             })
         });
-        Leg::Udp { pair, _pumps: pumps, announced: announced.filter(|(rtp, rtcp)| *rtp != 0 && *rtcp != 0), seen }
+        Leg::Udp {
+            pair,
+            _pumps: pumps,
+            announced: announced.filter(|(rtp, rtcp)| *rtp != 0 && *rtcp != 0),
+            seen,
+        }
     }
 
     /// Send once, with our own number and login.
@@ -415,7 +426,9 @@ impl Camera {
     async fn read(&self, mut from: ReadHalf<'_>) -> io::Result<()> {
         let mut reader = Reader::default();
         loop {
-            while let Some(item) = reader.next().map_err(|bad| io::Error::new(io::ErrorKind::InvalidData, bad))? {
+            while let Some(item) =
+                reader.next().map_err(|bad| io::Error::new(io::ErrorKind::InvalidData, bad))?
+            {
                 match item {
                     Item::Frame { channel, payload } => self.frame(channel, &payload).await,
                     Item::Message(message) if message.code().is_some() => self.answered(message),
@@ -461,7 +474,8 @@ impl Camera {
         };
         let Some(aggregate) = aggregate else { return };
         for session in sessions {
-            let request = Message::request("TEARDOWN", &aggregate).with("CSeq", "0").with("Session", &session);
+            let request =
+                Message::request("TEARDOWN", &aggregate).with("CSeq", "0").with("Session", &session);
             if self.request(&request).await.is_err() {
                 return;
             }

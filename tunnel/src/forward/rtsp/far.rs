@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use coconet::wire::code::Reset;
 
-use super::super::{Broken, Caller, Service, connect as connect_target, splice, local::Local};
+use super::super::{Broken, Caller, Service, connect as connect_target, local::Local, splice};
 use super::camera::{self, Handle, Sink, Unanswered, succeeded};
 use super::judge::{Need, Reach, Tracks, is_latch};
 use super::media;
@@ -268,8 +268,13 @@ impl Far<'_> {
         }
     }
 
-    async fn setup(&mut self, camera: &Arc<camera::Camera>, request: &Message) -> Result<Message, Unanswered> {
-        let offers: Vec<_> = request.headers("Transport").flat_map(|value| transport::parse(&value)).collect();
+    async fn setup(
+        &mut self,
+        camera: &Arc<camera::Camera>,
+        request: &Message,
+    ) -> Result<Message, Unanswered> {
+        let offers: Vec<_> =
+            request.headers("Transport").flat_map(|value| transport::parse(&value)).collect();
         let Some((track, liked)) = offers.first().and_then(tunnel_track) else {
             return Ok(Message::response(461, "Unsupported Transport"));
         };
@@ -333,7 +338,11 @@ fn unavailable(unanswered: Unanswered) -> Message {
     }
 }
 
-async fn begins_with_http(channel: &mut Channel, reader: &mut Reader, service: &Service) -> Result<bool, Broken> {
+async fn begins_with_http(
+    channel: &mut Channel,
+    reader: &mut Reader,
+    service: &Service,
+) -> Result<bool, Broken> {
     loop {
         if let Some(http) = reader.begins_with_http() {
             return Ok(http);

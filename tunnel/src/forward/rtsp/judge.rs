@@ -47,9 +47,9 @@ impl Tracks {
     /// Remember those of a description, which stood at `base`.
     pub fn learn(&mut self, base: &str, description: &Description) {
         let talking = description.tracks.iter().filter(|track| track.talk);
-        let paths = talking.filter_map(|track| track.control.as_ref()).map(|control| {
-            urls::path(&urls::resolve(base, control)).to_owned()
-        });
+        let paths = talking
+            .filter_map(|track| track.control.as_ref())
+            .map(|control| urls::path(&urls::resolve(base, control)).to_owned());
         self.0.extend(paths.take(LEARNT_MAX.saturating_sub(self.0.len())));
     }
 
@@ -161,7 +161,8 @@ mod tests {
     use super::super::message::{Item, Reader};
     use super::*;
 
-    const DESCRIPTION: &[u8] = b"v=0\r\na=control:*\r\nm=video 0 RTP/AVP 96\r\na=recvonly\r\na=control:track1\r\n\
+    const DESCRIPTION: &[u8] =
+        b"v=0\r\na=control:*\r\nm=video 0 RTP/AVP 96\r\na=recvonly\r\na=control:track1\r\n\
         m=audio 0 RTP/AVP 0\r\na=control:track5\r\na=sendonly\r\n";
 
     fn request(text: &str) -> Message {
@@ -215,7 +216,10 @@ mod tests {
         let described = "DESCRIBE rtsp://h/s RTSP/1.0\nRequire: a, www.ONVIF.org/ver20/backchannel\n\n";
         assert_eq!(need(described), Need::Talk);
         for uri in ["rtsp://h/s/track5", "rtsp://other:1/s/track5"] {
-            assert_eq!(need(&format!("SETUP {uri} RTSP/1.0\nTransport: RTP/AVP;client_port=1-2\n\n")), Need::Talk);
+            assert_eq!(
+                need(&format!("SETUP {uri} RTSP/1.0\nTransport: RTP/AVP;client_port=1-2\n\n")),
+                Need::Talk
+            );
         }
     }
 
@@ -270,7 +274,10 @@ mod tests {
             assert_eq!(reach.covers(url), covered, "{url}");
         }
         // What the camera itself calls its tracks, and no root of everything.
-        reach.describe("rtsp://h/", &describe(b"v=0\r\nm=video 0 RTP/AVP 96\r\na=control:rtsp://h/media/v0\r\n"));
+        reach.describe(
+            "rtsp://h/",
+            &describe(b"v=0\r\nm=video 0 RTP/AVP 96\r\na=control:rtsp://h/media/v0\r\n"),
+        );
         assert!(reach.covers("rtsp://h/media/v0") && !reach.covers("rtsp://h/media/v1"));
         assert!(!reach.covers("rtsp://h/cam2"));
     }

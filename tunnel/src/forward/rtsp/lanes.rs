@@ -9,12 +9,10 @@
 //! [`Outlet`] is the same for two tasks, one that fills and one that writes.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::pin::{Pin, pin};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
-use tokio::sync::futures::Notified;
 
 use super::message;
 
@@ -171,8 +169,9 @@ impl Outlet {
     /// Resolves when a frame of `channel` fits without loss, or nobody takes any more. Safe to cancel.
     pub async fn room(&self, channel: u8) {
         loop {
-            let mut drained = pin!(self.drained.notified());
-            if self.is_done(|lanes| lanes.has_room(channel), drained.as_mut()) {
+            // Before looking, so that what is taken in between is not missed.
+            let drained = self.drained.notified();
+            if self.is_done(|lanes| lanes.has_room(channel)) {
                 return;
             }
             drained.await;
@@ -182,8 +181,9 @@ impl Outlet {
     /// Resolves when another message may come. Safe to cancel.
     pub async fn room_for_messages(&self) {
         loop {
-            let mut drained = pin!(self.drained.notified());
-            if self.is_done(Lanes::takes_messages, drained.as_mut()) {
+            // Before looking, so that what is taken in between is not missed.
+            let drained = self.drained.notified();
+            if self.is_done(Lanes::takes_messages) {
                 return;
             }
             drained.await;
@@ -220,10 +220,7 @@ impl Outlet {
         self.lock().dropped()
     }
 
-    /// Whether waiting is over. Otherwise the next that is taken will be noticed.
-    fn is_done(&self, room: impl Fn(&Lanes) -> bool, drained: Pin<&mut Notified<'_>>) -> bool {
-        // Listen before looking, so that what is taken in between is not missed.
-        drained.enable();
+    fn is_done(&self, room: impl Fn(&Lanes) -> bool) -> bool {
         let lanes = self.lock();
         lanes.finished || room(&lanes)
     }

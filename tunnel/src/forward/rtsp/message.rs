@@ -402,7 +402,8 @@ fn start_of(line: &str) -> Option<Start<'_>> {
     let (method, rest) = line.split_once(' ')?;
     let (uri, version) = rest.rsplit_once(' ')?;
     let uri = uri.trim();
-    let token = !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+    let token = !method.is_empty()
+        && method.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
     (token && !uri.is_empty() && is_version(version)).then_some(Start::Request { method, uri, version })
 }
 

@@ -85,7 +85,9 @@ fn what_is_not_changed_goes_out_as_it_came() {
 
 #[test]
 fn sloppy_lines_are_read_and_go_out_proper() {
-    let sloppy = message(b"\r\n\nDESCRIBE rtsp://h/a b RTSP/1.0\nCSEQ : 3\nAccept: application/sdp,\n\t text/plain\n\n");
+    let sloppy = message(
+        b"\r\n\nDESCRIBE rtsp://h/a b RTSP/1.0\nCSEQ : 3\nAccept: application/sdp,\n\t text/plain\n\n",
+    );
     assert_eq!(
         sloppy.start(),
         Start::Request { method: "DESCRIBE", uri: "rtsp://h/a b", version: "RTSP/1.0" }
@@ -141,7 +143,10 @@ fn a_head_is_bounded_in_length_and_in_headers() {
     assert!(matches!(read(&[b"PLAY * RTSP/1.0\r\n", &line[..], b"\r\n"].concat())[..], [Item::Message(_)]));
     assert_eq!(fails(&[b"PLAY * RTSP/1.0\r\n", &line[..], b"X: y\r\n\r\n"].concat()), BadMessage::Head);
     assert_eq!(fails(&[b"PLAY * RTSP/1.0\r\nX: ", &[b'y'; HEAD_MAX][..]].concat()), BadMessage::Head);
-    assert_eq!(fails(&[b"PLAY * RTSP/1.0\r\nX: ", &[b'y'; HEAD_MAX][..], b"\r\n\r\n"].concat()), BadMessage::Head);
+    assert_eq!(
+        fails(&[b"PLAY * RTSP/1.0\r\nX: ", &[b'y'; HEAD_MAX][..], b"\r\n\r\n"].concat()),
+        BadMessage::Head
+    );
 }
 
 #[test]

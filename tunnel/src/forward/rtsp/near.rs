@@ -28,7 +28,7 @@ use super::lanes::Outlet;
 use super::message::{Item, Message, Reader, Start};
 use super::ports::{self, Pair, Pump};
 use super::stream::{self, Inlet, LocalInlet, Stopped};
-use super::transport::{self, Lower, Transport};
+use super::transport::{self, Lower};
 use super::urls;
 use super::viewer::{TRACKS_MAX, number, track_of};
 use crate::channel::{Channel, ChannelRx, ChannelTx, Cut};
@@ -135,9 +135,19 @@ enum Leg {
 enum Pending {
     /// Answered here, once those before it are.
     Here(Bytes),
-    Setup { track: u8, path: String, leg: Wanted, number: Option<String> },
-    Teardown { path: String, number: Option<String> },
-    Other { number: Option<String> },
+    Setup {
+        track: u8,
+        path: String,
+        leg: Wanted,
+        number: Option<String>,
+    },
+    Teardown {
+        path: String,
+        number: Option<String>,
+    },
+    Other {
+        number: Option<String>,
+    },
 }
 
 /// What a player asked for.
@@ -273,7 +283,13 @@ impl Near {
                 meter.bytes_in.fetch_add(packet.len() as u64, Ordering::Relaxed);
                 return;
             }
-            Some(Leg::Tcp { channels }) => if rtcp { channels.1 } else { channels.0 },
+            Some(Leg::Tcp { channels }) => {
+                if rtcp {
+                    channels.1
+                } else {
+                    channels.0
+                }
+            }
             None => return,
         };
         if waits {
@@ -347,7 +363,9 @@ impl Near {
     /// Choose how the player gets a track, and offer that in the tunnel's own form.
     fn want(&self, setup: &mut Message, path: &str) -> Result<(u8, Wanted), Message> {
         let offers: Vec<_> = setup.headers("Transport").flat_map(|value| transport::parse(&value)).collect();
-        let offer = offers.iter().find(|offer| !offer.multicast && (offer.lower == Lower::Tcp || offer.client_port.is_some()));
+        let offer = offers
+            .iter()
+            .find(|offer| !offer.multicast && (offer.lower == Lower::Tcp || offer.client_port.is_some()));
         let Some(offer) = offer else {
             let reason = if offers.iter().any(|offer| offer.multicast) {
                 "Unsupported Transport (multicast does not pass through a tunnel)"
@@ -360,7 +378,8 @@ impl Near {
             let state = self.lock();
             let known = state.tracks.iter().find(|(_, track)| track.path == path).map(|(track, _)| *track);
             // Taken as well: what the player has asked for and not heard of yet.
-            let free = (0..TRACKS_MAX).find(|track| !state.tracks.contains_key(track) && !state.is_wanted(*track));
+            let free =
+                (0..TRACKS_MAX).find(|track| !state.tracks.contains_key(track) && !state.is_wanted(*track));
             known.or(free).ok_or_else(|| Message::response(453, "Not Enough Bandwidth (too many tracks)"))?
         };
         let numbers = (number(track, false), number(track, true));
@@ -475,7 +494,9 @@ impl Near {
             state.refused = Some(reason);
             for pending in &mut state.pending {
                 let number = match pending {
-                    Pending::Setup { number, .. } | Pending::Teardown { number, .. } | Pending::Other { number } => number,
+                    Pending::Setup { number, .. }
+                    | Pending::Teardown { number, .. }
+                    | Pending::Other { number } => number,
                     Pending::Here(_) => continue,
                 };
                 let answer = numbered(Message::response(reason.0, reason.1), number.as_deref());
@@ -518,7 +539,9 @@ impl Up {
 
 impl State {
     fn is_wanted(&self, track: u8) -> bool {
-        self.pending.iter().any(|pending| matches!(pending, Pending::Setup { track: wanted, .. } if *wanted == track))
+        self.pending
+            .iter()
+            .any(|pending| matches!(pending, Pending::Setup { track: wanted, .. } if *wanted == track))
     }
 
     fn torn_down(&mut self, path: &str) {

@@ -13,6 +13,9 @@ use crate::channel::{ChannelRx, ChannelTx, Cut};
 /// Chunks taken from a channel at once.
 const CHUNKS: usize = 32;
 
+/// Pieces that are written at once.
+const SLICES: usize = 64;
+
 /// Bytes read from a local socket at once.
 const READ_SIZE: usize = 32 * 1024;
 
@@ -116,7 +119,11 @@ pub(super) async fn write(outlet: &Outlet, tx: &mut ChannelTx, count: &AtomicU64
 }
 
 /// Write what an outlet holds into a local socket, until it is finished.
-pub(super) async fn write_local(outlet: &Outlet, socket: &LocalWriter<'_>, count: &AtomicU64) -> io::Result<()> {
+pub(super) async fn write_local(
+    outlet: &Outlet,
+    socket: &LocalWriter<'_>,
+    count: &AtomicU64,
+) -> io::Result<()> {
     let mut batch = Vec::new();
     while outlet.take(&mut batch).await {
         for bytes in &batch {
@@ -130,19 +137,19 @@ pub(super) async fn write_local(outlet: &Outlet, socket: &LocalWriter<'_>, count
 
 /// Write all of it.
 pub(super) async fn write_all(socket: &LocalWriter<'_>, batch: &mut [Bytes]) -> io::Result<()> {
-    let mut left = batch;
-    while !left.is_empty() {
-        let slices: Vec<_> = left.iter().map(|bytes| IoSlice::new(bytes)).collect();
+    let mut sent = 0;
+    while let Some(left) = batch.get_mut(sent..).filter(|left| !left.is_empty()) {
+        let slices: Vec<_> = left.iter().take(SLICES).map(|bytes| IoSlice::new(bytes)).collect();
         match socket.try_write_vectored(&slices) {
             Ok(mut written) => {
-                while let Some((first, rest)) = left.split_first_mut() {
-                    let taken = written.min(first.len());
-                    first.advance(taken);
+                for bytes in left {
+                    let taken = written.min(bytes.len());
+                    bytes.advance(taken);
                     written -= taken;
-                    if !first.is_empty() {
+                    if !bytes.is_empty() {
                         break;
                     }
-                    left = rest;
+                    sent += 1;
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => socket.writable().await?,

@@ -209,7 +209,8 @@ mod tests {
 
     #[test]
     fn a_leg_keeps_what_means_the_same_everywhere() {
-        let offered = parse("RTP/AVP;unicast;client_port=5000-5001;ssrc=1A2B3C4D;mode=\"PLAY\";x-dynamic-rate=1");
+        let offered =
+            parse("RTP/AVP;unicast;client_port=5000-5001;ssrc=1A2B3C4D;mode=\"PLAY\";x-dynamic-rate=1");
         assert_eq!(
             offered[0].over_udp((6970, 6971), None).to_string(),
             "RTP/AVP;unicast;client_port=6970-6971;ssrc=1A2B3C4D;mode=\"PLAY\";x-dynamic-rate=1"

@@ -3,13 +3,15 @@ use super::super::message::{Item, Reader};
 use super::*;
 
 fn rename() -> Rename {
-    let names = vec![("192.168.1.20".to_owned(), 554), ("cam.lan".to_owned(), 554), ("fd00::20".to_owned(), 554)];
+    let names =
+        vec![("192.168.1.20".to_owned(), 554), ("cam.lan".to_owned(), 554), ("fd00::20".to_owned(), 554)];
     Rename::new(names, "127.0.0.1:8554".to_owned())
 }
 
 fn message(headers: &str, body: &str) -> Message {
     let mut reader = Reader::default();
-    reader.push(format!("RTSP/1.0 200 OK\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes());
+    reader
+        .push(format!("RTSP/1.0 200 OK\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes());
     match reader.next().unwrap().unwrap() {
         Item::Message(message) => message,
         Item::Frame { .. } => panic!("no message"),
