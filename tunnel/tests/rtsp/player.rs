@@ -72,16 +72,6 @@ impl Player {
         }
     }
 
-    pub(crate) async fn frame(&mut self) -> (u8, Bytes) {
-        if !self.frames.is_empty() {
-            return self.frames.remove(0);
-        }
-        match self.item().await {
-            Some(Item::Frame { channel, payload }) => (channel, payload),
-            other => panic!("{other:?}"),
-        }
-    }
-
     /// The next item; `None` at the end.
     pub(crate) async fn item(&mut self) -> Option<Item> {
         loop {
