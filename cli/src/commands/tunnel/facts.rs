@@ -1,6 +1,8 @@
 //! What the protocols say of what goes through tunnels, as lines below the table.
 
-use coconet::control::facts::{HttpFacts, MqttDenied, MqttFacts, RtspFacts, RtspSession, RtspTrack, UdpFacts};
+use coconet::control::facts::{
+    HttpFacts, MqttDenied, MqttFacts, RtspFacts, RtspSession, RtspTrack, UdpFacts,
+};
 use coconet::control::{Facts, Tunnel};
 
 use crate::print::clean;
