@@ -1,0 +1,20 @@
+//! RTSP through a tunnel: real cameras and real players in every combination, and a scripted camera with every
+//! oddity that cameras have.
+
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![expect(clippy::print_stdout, reason = "tests say what they have measured")]
+
+mod cameras;
+mod dialogue;
+mod login;
+mod matrix;
+mod players;
+mod quirks;
+mod rtp;
+mod scripted;
+mod stage;
+#[allow(dead_code, reason = "each test program uses its part of it")]
+#[path = "../support/mod.rs"]
+mod support;
+mod table;
+mod viewer;
