@@ -54,6 +54,11 @@ pub struct Unfit {
 }
 
 impl ServiceOptions {
+    /// Whether nothing was asked for.
+    pub fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Whether each of them, and a login, means something for a target of `kind`.
     pub fn fit(&self, kind: Kind, login: bool) -> Result<(), Unfit> {
         let parsed = matches!(kind, Kind::Http | Kind::Rtsp | Kind::Mqtt);

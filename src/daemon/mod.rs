@@ -637,10 +637,7 @@ fn expose_on(node: &Node, id: u64, resource: Name, url: &str, served: Served) ->
 fn attributes_of(target: &Target, can: Option<&Capabilities>) -> Result<Attributes> {
     let path = (!target.path.is_empty()).then(|| (PATH, target.path.clone()));
     let udp = target.udp.then(|| (UDP, "yes".to_owned()));
-    if can.is_some_and(|can| can.words().iter().any(|word| word.contains(' '))) {
-        return Err(Fault::usage("what a grant gives by default cannot hold spaces")
-            .hint("leave out --can, and name it in each grant"));
-    }
+    // No word of a capability holds a space.
     let told = path.into_iter().chain(udp).chain(can.map(|can| (CAN, can.words().join(" "))));
     let map = told.map(|(name, value)| (Name::closest(name, name), value)).collect();
     Attributes::new(map).map_err(|error| Fault::usage("the URL's path, or --can").because(&error))

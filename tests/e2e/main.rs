@@ -4,6 +4,7 @@
 
 mod broker;
 mod camera;
+mod datagrams;
 mod facts;
 mod members;
 mod restarts;

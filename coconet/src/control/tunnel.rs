@@ -23,13 +23,13 @@ pub struct Expose {
     /// In which network; may be left out when there is one.
     pub network: Option<Name>,
     /// What a grant of it gives that names nothing; everything its kind knows when absent.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub can: Option<Capabilities>,
     /// The target's login, which stays with the daemon.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login: Option<Login>,
     /// How it is served.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "ServiceOptions::is_usual")]
     pub options: ServiceOptions,
 }
 

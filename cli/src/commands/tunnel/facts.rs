@@ -1,6 +1,6 @@
 //! What the protocols say of what goes through tunnels, as lines below the table.
 
-use coconet::control::facts::{HttpFacts, MqttFacts, RtspFacts, UdpFacts};
+use coconet::control::facts::{HttpFacts, MqttDenied, MqttFacts, RtspFacts, UdpFacts};
 use coconet::control::{Facts, Tunnel};
 
 /// The lines of one tunnel; none where there is nothing to tell.
@@ -33,6 +33,49 @@ fn rtsp(_facts: &RtspFacts) -> Vec<String> {
     Vec::new()
 }
 
-fn mqtt(_facts: &MqttFacts) -> Vec<String> {
-    Vec::new()
+/// The filters come from clients: what is printed of them is cleaned where the whole table is.
+fn mqtt(facts: &MqttFacts) -> Vec<String> {
+    let MqttFacts {
+        clients,
+        subscriptions,
+        more_subscriptions,
+        messages_in,
+        messages_out,
+        denied,
+        malformed,
+    } = facts;
+    let MqttDenied { connect, publish, subscribe, deliver } = denied;
+    let refused: Vec<String> = [
+        (connect, "connections"),
+        (publish, "messages in"),
+        (deliver, "messages out"),
+        (subscribe, "subscriptions"),
+    ]
+    .iter()
+    .filter(|(count, _)| **count > 0)
+    .map(|(count, what)| format!("{count} {what}"))
+    .collect();
+    let mut lines = Vec::new();
+    if clients + messages_in + messages_out > 0 {
+        lines.push(format!("{clients} clients, {messages_in} messages in, {messages_out} out"));
+    }
+    if !refused.is_empty() {
+        lines.push(format!("denied: {}", refused.join(", ")));
+    }
+    if *malformed > 0 {
+        lines.push(format!("{malformed} connections ended for malformed packets"));
+    }
+    lines.extend(
+        subscriptions
+            .iter()
+            .map(|one| format!("{} subscribed by {}", one.filter, plural(one.clients, "client"))),
+    );
+    if *more_subscriptions > 0 {
+        lines.push(format!("and {more_subscriptions} more subscriptions"));
+    }
+    lines
+}
+
+fn plural(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

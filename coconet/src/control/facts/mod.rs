@@ -8,7 +8,7 @@ mod udp;
 use serde::{Deserialize, Serialize};
 
 pub use http::HttpFacts;
-pub use mqtt::MqttFacts;
+pub use mqtt::{MQTT_FILTER_MAX, MQTT_SUBSCRIPTIONS_MAX, MqttDenied, MqttFacts, MqttSubscription};
 pub use rtsp::RtspFacts;
 pub use udp::UdpFacts;
 

@@ -23,7 +23,7 @@ use tokio::net::{UdpSocket, lookup_host};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::{Broken, Counted, Meter, Service};
+use super::{Broken, Meter, Service};
 use crate::channel::{Channel, Cut};
 use crate::flow::{FlowStats, Flows, frame::DATAGRAM_MAX};
 use clients::Clients;
@@ -128,7 +128,6 @@ pub async fn far(
     flows: Flows,
     cut: impl Future<Output = Reset>,
 ) -> Result<(), Broken> {
-    let _counted = Counted::new(&service.meter);
     let flows = Arc::new(flows);
     let mut counted = Account::new(&service.udp);
     let exchange = async {
