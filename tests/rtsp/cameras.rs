@@ -65,6 +65,19 @@ impl Gst {
         let line = self.process.says(&format!("sent {mount} "));
         line.rsplit(' ').next().and_then(|count| count.parse().ok()).unwrap()
     }
+
+    /// Wait until nobody plays a film any more.
+    pub(crate) fn left(&mut self, mount: &str) {
+        self.process.says(&format!("left {mount} "));
+    }
+
+    /// How many sessions it was asked for.
+    pub(crate) fn sessions(&self) -> usize {
+        String::from_utf8_lossy(&self.process.output())
+            .lines()
+            .filter(|line| line.starts_with("session "))
+            .count()
+    }
 }
 
 /// VLC, which plays a film to whoever comes, from where it is just then.

@@ -19,12 +19,6 @@ impl Message {
         found.map(|(_, value)| value.as_str())
     }
 
-    /// All of that name.
-    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        let found = self.headers.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value.as_str())
-    }
-
     pub(crate) fn method(&self) -> &str {
         self.first.split(' ').next().unwrap_or_default()
     }

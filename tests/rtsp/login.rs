@@ -137,7 +137,7 @@ impl Login {
 }
 
 /// `name="value", name=value`
-fn fields(mut rest: &str) -> HashMap<String, String> {
+pub(crate) fn fields(mut rest: &str) -> HashMap<String, String> {
     let mut fields = HashMap::new();
     while let Some((name, value)) = rest.split_once('=') {
         let name = name.trim_start_matches([',', ' ']).to_owned();

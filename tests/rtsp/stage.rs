@@ -30,9 +30,13 @@ impl Stage {
 
     /// Exposed with these options.
     pub(crate) fn with(script: Script, options: &[&str]) -> Self {
+        Self::on(Net::new(), script, options)
+    }
+
+    /// In a network that has nodes of no name yet.
+    pub(crate) fn on(net: Net, script: Script, options: &[&str]) -> Self {
         let packets = script.packets;
         let camera = Camera::start(script);
-        let net = Net::new();
         let (exporter, viewer) = net.pair();
         exporter.ok(&[&["tunnel", "expose", &camera.url(), "--name", NAME][..], options].concat());
         let url = if std::env::var_os("DIRECT").is_some() { camera.url() } else { viewer.open(NAME) };

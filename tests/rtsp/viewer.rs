@@ -3,8 +3,11 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
+
+use data_encoding::HEXLOWER;
+use md5::{Digest as _, Md5};
 
 use crate::dialogue::{Item, Message, Reader};
 use crate::players::Transport;
@@ -46,6 +49,19 @@ pub(crate) struct Viewer {
     pub(crate) extra: Vec<String>,
     /// RTCP that came.
     pub(crate) reports: Vec<Vec<u8>>,
+    /// Sends no reports.
+    pub(crate) silent: bool,
+    /// What it logs in with: user, password, and the nonce it was given.
+    login: Option<(String, String)>,
+    nonce: Option<Nonce>,
+}
+
+/// Of a camera whose challenge is MD5.
+struct Nonce {
+    realm: String,
+    nonce: String,
+    opaque: String,
+    count: u32,
 }
 
 impl Viewer {
@@ -71,6 +87,9 @@ impl Viewer {
             asked: Vec::new(),
             extra: Vec::new(),
             reports: Vec::new(),
+            silent: false,
+            login: None,
+            nonce: None,
         })
     }
 
@@ -169,8 +188,49 @@ impl Viewer {
         if answer.status() == Some(200) { Ok(answer) } else { Err(format!("{method}: {}", answer.first)) }
     }
 
-    /// Ask; the answer, whatever it is.
+    /// Answer challenges, by Digest with MD5, over the base URI as live555 does.
+    pub(crate) fn logs_in(&mut self, user: &str, password: &str) {
+        self.login = Some((user.to_owned(), password.to_owned()));
+    }
+
+    /// Ask; the answer, whatever it is. A challenge is answered once.
     pub(crate) fn request(&mut self, method: &str, uri: &str, headers: &[&str]) -> Result<Message, String> {
+        let signed = self.signature(method);
+        let mut with: Vec<&str> = headers.to_vec();
+        with.extend(signed.as_deref());
+        let answer = self.ask(method, uri, &with)?;
+        let Some(challenge) = answer.get("WWW-Authenticate").filter(|_| answer.status() == Some(401)) else {
+            return Ok(answer);
+        };
+        if self.login.is_none() {
+            return Ok(answer);
+        }
+        let fields = crate::login::fields(challenge.strip_prefix("Digest ").unwrap_or_default());
+        let get = |name: &str| fields.get(name).cloned().unwrap_or_default();
+        self.nonce =
+            Some(Nonce { realm: get("realm"), nonce: get("nonce"), opaque: get("opaque"), count: 0 });
+        let signed = self.signature(method);
+        let mut with: Vec<&str> = headers.to_vec();
+        with.extend(signed.as_deref());
+        self.ask(method, uri, &with)
+    }
+
+    fn signature(&mut self, method: &str) -> Option<String> {
+        let ((user, password), nonce) = (self.login.as_ref()?, self.nonce.as_mut()?);
+        nonce.count += 1;
+        let hash = |text: String| HEXLOWER.encode(&Md5::digest(text.as_bytes()));
+        let secret = hash(format!("{user}:{}:{password}", nonce.realm));
+        let (count, base) = (format!("{:08x}", nonce.count), &self.base);
+        let asked = hash(format!("{method}:{base}"));
+        let response = hash(format!("{secret}:{}:{count}:c:auth:{asked}", nonce.nonce));
+        let Nonce { realm, nonce, opaque, .. } = nonce;
+        let opaque = opaque.replace('"', "\\\"");
+        Some(format!(
+            "Authorization: Digest username=\"{user}\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"{base}\", response=\"{response}\", opaque=\"{opaque}\", qop=auth, nc={count}, cnonce=\"c\""
+        ))
+    }
+
+    fn ask(&mut self, method: &str, uri: &str, headers: &[&str]) -> Result<Message, String> {
         self.send(method, uri, headers).map_err(|error| format!("{method}: {error}"))?;
         let (number, began) = (self.number.to_string(), Instant::now());
         while began.elapsed() < ANSWER_MAX {
@@ -245,7 +305,7 @@ impl Viewer {
     ) -> io::Result<()> {
         let (mut reported, mut buffer) = (Instant::now(), vec![0; 1 << 16]);
         while Instant::now() < until {
-            if reported.elapsed() > Duration::from_secs(1) {
+            if !self.silent && reported.elapsed() > Duration::from_secs(1) {
                 reported = Instant::now();
                 self.report()?;
             }
@@ -311,11 +371,6 @@ impl Viewer {
     /// Everything that came on the connection.
     pub(crate) fn seen(&self) -> &[u8] {
         &self.reader.seen
-    }
-
-    /// Where its side of the connection is.
-    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
-        self.stream.local_addr()
     }
 }
 
