@@ -81,6 +81,7 @@ pub struct Opened {
     places: Arc<Semaphore>,
     meter: Meter,
     udp: udp::Counters,
+    http: http::Counters,
     health: Health,
     kick: Notify,
     closed: watch::Sender<bool>,
@@ -107,6 +108,7 @@ impl Opened {
             places: Arc::new(Semaphore::new(max_clients as usize)),
             meter: Meter::default(),
             udp: udp::Counters::default(),
+            http: http::Counters::default(),
             health,
             kick: Notify::new(),
             closed: watch::Sender::new(false),
@@ -174,6 +176,12 @@ impl Opened {
         let kind = known.map_or(Kind::Tcp, |known| known.kind);
         let path = known.and_then(|known| known.attributes.get(PATH)).unwrap_or_default();
         let takes_udp = known.is_some_and(|known| known.attributes.takes_udp(known.kind));
+        let facts = match kind {
+            Kind::Http => Some(Facts::Http(self.http.facts())),
+            Kind::Tcp | Kind::Udp | Kind::Rtsp | Kind::Mqtt => {
+                takes_udp.then(|| Facts::Udp(self.udp.facts()))
+            }
+        };
         let common = describe(
             self.id(),
             self.node.name(),
@@ -188,7 +196,7 @@ impl Opened {
             listen: Some(self.listen.to_string()),
             node: known.map(|known| node_name(&ledger, known.node)),
             path_mode: Some(self.mode),
-            facts: takes_udp.then(|| Facts::Udp(self.udp.facts())),
+            facts,
             ..common
         }
     }
@@ -418,8 +426,8 @@ impl Opened {
         let meter = &self.meter;
         let ended = match self.kind() {
             Kind::Http => {
-                let names = http::Names { listen: self.listen, resource: self.resource.to_string() };
-                http::near(local, channel, &names, meter, cut).await
+                let names = http::Names::new(self.listen, self.resource.as_str());
+                http::near(local, channel, &names, &self.http, meter, cut).await
             }
             Kind::Rtsp => forward::rtsp::near(local, channel, self.listen, meter, cut).await,
             Kind::Tcp | Kind::Udp | Kind::Mqtt => forward::splice(local, channel, true, meter, cut).await,

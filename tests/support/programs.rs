@@ -17,6 +17,7 @@ const PACKAGES: [(&str, &str); 8] = [
     ("mosquitto_sub", "mosquitto-clients"),
     ("nginx", "nginx"),
     ("setpriv", "util-linux"),
+    ("wrk", "wrk"),
 ];
 
 /// One of our own binaries, built beside this test.

@@ -3,6 +3,8 @@
 use coconet::control::facts::{HttpFacts, MqttDenied, MqttFacts, RtspFacts, UdpFacts};
 use coconet::control::{Facts, Tunnel};
 
+use crate::print::clean;
+
 /// The lines of one tunnel; none where there is nothing to tell.
 pub(super) fn lines(tunnel: &Tunnel) -> Vec<String> {
     let said = match &tunnel.facts {
@@ -25,8 +27,18 @@ fn udp(facts: &UdpFacts) -> Vec<String> {
     )]
 }
 
-fn http(_facts: &HttpFacts) -> Vec<String> {
-    Vec::new()
+fn http(facts: &HttpFacts) -> Vec<String> {
+    let HttpFacts { requests, requests_per_second, refused, upgrades } = facts;
+    if *requests == 0 && refused.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec![format!("{requests} requests, {requests_per_second:.1}/s, {upgrades} upgraded now")];
+    if !refused.is_empty() {
+        let reasons: Vec<String> =
+            refused.iter().map(|(reason, count)| format!("{count} {}", clean(reason))).collect();
+        lines.push(format!("refused: {}", reasons.join(", ")));
+    }
+    lines
 }
 
 fn rtsp(_facts: &RtspFacts) -> Vec<String> {
