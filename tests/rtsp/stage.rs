@@ -39,7 +39,7 @@ impl Stage {
         let camera = Camera::start(script);
         let (exporter, viewer) = net.pair();
         exporter.ok(&[&["tunnel", "expose", &camera.url(), "--name", NAME][..], options].concat());
-        let url = if std::env::var_os("DIRECT").is_some() { camera.url() } else { viewer.open(NAME) };
+        let url = viewer.open(NAME);
         Self { camera, url, exporter, viewer, packets, net }
     }
 
