@@ -8,5 +8,6 @@
 
 pub mod daemon;
 pub mod manager;
+pub mod mqtt;
 pub mod net;
 pub mod tunnel;

@@ -8,11 +8,12 @@ use std::process::{Command, Stdio};
 pub(crate) const PYTHON: &str = "/usr/bin/python3";
 
 /// The programs of others, and the Debian packages they are in.
-const PACKAGES: [(&str, &str); 8] = [
+const PACKAGES: [(&str, &str); 9] = [
     ("curl", "curl"),
     ("cvlc", "vlc-bin"),
     ("ffprobe", "ffmpeg"),
     ("mosquitto", "mosquitto"),
+    ("mosquitto_passwd", "mosquitto"),
     ("mosquitto_pub", "mosquitto-clients"),
     ("mosquitto_sub", "mosquitto-clients"),
     ("nginx", "nginx"),

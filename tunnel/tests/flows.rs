@@ -8,7 +8,7 @@ use bytes::Bytes;
 use coco_tunnel::channel::Channel;
 use coco_tunnel::endpoint::{Accepting, Endpoint, EndpointOptions, KEEP_ALIVE};
 use coco_tunnel::flow::frame::DATAGRAM_MAX;
-use coco_tunnel::flow::{FLOWS_MAX, FlowStats, INBOX_MAX};
+use coco_tunnel::flow::{FLOWS_MAX, FlowStats, INBOX_MAX, SEND_BUFFER};
 use coco_tunnel::session::Session;
 use coconet::key::{NodeKeys, SEED_LEN};
 use coconet::wire::code::Close;
@@ -176,4 +176,21 @@ async fn the_flows_remembered_are_bounded_and_none_is_forgotten_in_the_sum() {
     assert_eq!(far.stats(), FlowStats { received: u64::from(total), ..FlowStats::default() });
     // The first ones are forgotten.
     assert_eq!((far.stats_of(0), far.stats_of(total - 1).received), (FlowStats::default(), 1));
+}
+
+/// A key frame comes at once, and more than QUIC holds ready: what waits for it is not lost.
+#[tokio::test]
+async fn a_burst_arrives_whole() {
+    let pair = Pair::new().await;
+    let (near, far) = pair.channel().await;
+    let (near, far) = (near.flows(), far.flows());
+    for length in [1460, 8] {
+        let count = 4 * SEND_BUFFER / 1460;
+        for mark in 0..count {
+            near.send(0, &payload(length, mark));
+        }
+        for mark in 0..count {
+            assert_eq!(timeout(PATIENCE, far.recv()).await.unwrap(), Some((0, payload(length, mark))));
+        }
+    }
 }

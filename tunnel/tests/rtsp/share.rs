@@ -1,0 +1,1 @@
+//! One session with the camera for all viewers.
