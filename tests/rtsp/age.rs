@@ -29,13 +29,13 @@ const GONE_MAX: f64 = 0.04;
 /// How long is looked.
 const LOOK: Duration = Duration::from_secs(20);
 
-/// 2 Mbit/s in packets as cameras send them.
+/// 800 kbit/s in packets as cameras send them.
 fn script() -> Script {
     Script {
         takes: Takes::Both,
-        packets: 4000,
+        packets: 2000,
         size: 1400,
-        interval: Duration::from_micros(5600),
+        interval: Duration::from_millis(14),
         ..Script::default()
     }
 }
@@ -92,7 +92,7 @@ fn pictures_stay_young_over_a_bad_line_where_a_stream_stalls() {
     // One after the other: they would take turns in one congestion window.
     let [datagrams, stream] = [(datagrams, Transport::Udp), (stream, Transport::Tcp)]
         .map(|(url, transport)| viewer.host().enter(|| see(&url, transport)));
-    println!("{DELAY:?} each way, {} % loss, 2 Mbit/s, age of packets when they come:", LOSS * 100.0);
+    println!("{DELAY:?} each way, {} % loss, 800 kbit/s, age of packets when they come:", LOSS * 100.0);
     for (name, seen) in [("rtsp://, UDP at the viewer", &datagrams), ("tcp://, interleaved", &stream)] {
         let Seen { came, gone, half, p99, oldest } = seen;
         println!(

@@ -33,7 +33,9 @@ impl Guests {
     fn guest(&self, name: &str, can: &str) -> (App, String) {
         let guest = self.net.app(name);
         guest.join(&self.owner.invite(HOME, &["--user", name, "--role", "guest"]));
-        self.owner.ok(&["network", "grant", HOME, name, "door", "--can", can]);
+        let can = can.split(',').flat_map(|can| ["--can", can]);
+        let words: Vec<&str> = ["network", "grant", HOME, name, "door"].into_iter().chain(can).collect();
+        self.owner.ok(&words);
         until("the guest has its grant", PATIENCE, || {
             let resources = guest.network(HOME).resources;
             is(resources.iter().any(|known| known.name.as_str() == "door"), "it does not")

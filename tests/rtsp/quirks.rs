@@ -3,6 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
+
 use crate::cameras::Takes;
 use crate::players::Transport;
 use crate::scripted::{PATH, Script, numbered, path_of};
@@ -346,12 +348,12 @@ fn a_session_is_given_back_when_its_viewer_is_gone() {
 }
 
 #[test]
-fn a_session_is_given_back_when_the_viewers_daemon_is_killed() {
+fn a_session_is_given_back_when_the_viewers_daemon_ends() {
     let mut stage = Stage::new(Script { sessions_max: 1, packets: 10_000, ..Script::default() });
     let mut viewer = stage.open(Transport::Udp);
     viewer.start().unwrap();
-    stage.viewer.kill();
-    until("the camera is told", PATIENCE * 2, || {
+    stage.viewer.stop(Signal::SIGTERM);
+    until("the camera is told", PATIENCE, || {
         let log = stage.camera.log();
         is(log.teardowns == 1 && log.open == 0, format!("{} sessions are open", log.open))
     });

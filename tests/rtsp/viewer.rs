@@ -307,7 +307,10 @@ impl Viewer {
         while Instant::now() < until {
             if !self.silent && reported.elapsed() > Duration::from_secs(1) {
                 reported = Instant::now();
-                self.report()?;
+                match self.report() {
+                    Err(error) if is_over(&error) => return Ok(()),
+                    told => told?,
+                }
             }
             let mut bye = false;
             for (track, (rtp, rtcp, _)) in self.ports.iter().enumerate() {
@@ -340,7 +343,7 @@ impl Viewer {
                     return Err(io::Error::other(format!("unasked: {message:?}")));
                 }
                 Ok(None) => {}
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+                Err(error) if is_over(&error) => return Ok(()),
                 Err(error) => return Err(error),
             }
         }
@@ -394,6 +397,13 @@ pub(crate) fn port(socket: &UdpSocket) -> u16 {
 
 fn is_soon(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+fn is_over(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+    )
 }
 
 /// In any of the packets of a compound one.
