@@ -33,6 +33,16 @@ fn silent_broker(net: &Net) -> (App, App, u16, Receiver<Vec<u8>>) {
     (camera, viewer, port, hears)
 }
 
+/// What the broker heard next; a daemon that looks whether it answers says nothing.
+fn heard(hears: &Receiver<Vec<u8>>) -> Vec<u8> {
+    loop {
+        let bytes = hears.recv_timeout(PATIENCE).unwrap();
+        if !bytes.is_empty() {
+            return bytes;
+        }
+    }
+}
+
 #[test]
 fn a_first_packet_that_is_no_connect_reaches_no_broker() {
     let net = Net::new();
@@ -93,13 +103,13 @@ fn what_comes_after_a_good_packet_does_not_take_it_along() {
         let mut raw = Raw::to(port);
         raw.says(&[good.clone(), bad].concat());
         assert!(!raw.ends());
-        assert_eq!(hears.recv_timeout(PATIENCE).unwrap(), good);
+        assert_eq!(heard(&hears), good);
     }
     // Version 5 is told, here before a CONNACK.
     let mut raw = Raw::to(port);
     raw.says(&[connect_5("gina"), vec![0xc0, 1, 0]].concat());
     assert_eq!(raw.hears(), [0x20, 3, 0, 0x81, 0]);
     assert!(raw.ends());
-    assert_eq!(hears.recv_timeout(PATIENCE).unwrap(), connect_5("gina"));
+    assert_eq!(heard(&hears), connect_5("gina"));
     assert_eq!(facts(&camera).malformed, 8);
 }

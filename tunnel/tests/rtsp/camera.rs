@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
 use crate::player::pair;
 use crate::soon;
@@ -19,6 +20,8 @@ pub(crate) const PACKETS: u32 = 60;
 
 /// Longer than a tunnel datagram.
 pub(crate) const LENGTH: usize = 1460;
+
+type Stream = Arc<tokio::sync::Mutex<OwnedWriteHalf>>;
 
 /// What it does differently.
 #[derive(Clone)]
@@ -68,7 +71,8 @@ struct Connection {
     asked: watch::Sender<Vec<Message>>,
     got: mpsc::UnboundedSender<(bool, Bytes)>,
     ports: Arc<Mutex<Vec<SocketAddr>>>,
-    legs: Vec<Leg>,
+    legs: Vec<Arc<Leg>>,
+    playing: Option<JoinHandle<()>>,
 }
 
 enum Leg {
@@ -94,6 +98,7 @@ impl Camera {
                     got: gets.clone(),
                     ports: Arc::clone(&theirs),
                     legs: Vec::new(),
+                    playing: None,
                 };
                 tokio::spawn(connection.serve(stream));
             }
@@ -145,17 +150,18 @@ pub(crate) fn report(track: u8) -> Bytes {
 
 impl Connection {
     async fn serve(mut self, stream: TcpStream) {
-        let (mut from, mut to) = stream.into_split();
+        let (mut from, to) = stream.into_split();
+        let to = Arc::new(tokio::sync::Mutex::new(to));
         let mut reader = Reader::default();
         loop {
             while let Some(item) = reader.next().unwrap() {
                 match item {
-                    Item::Message(request) => self.hear(request, &mut to).await,
+                    Item::Message(request) => self.hear(request, &to).await,
                     Item::Frame { channel, payload } => {
                         let rtcp = self
                             .legs
                             .iter()
-                            .any(|leg| matches!(leg, Leg::Tcp { channels } if channels.1 == channel));
+                            .any(|leg| matches!(&**leg, Leg::Tcp { channels } if channels.1 == channel));
                         let _ = self.got.send((rtcp, payload));
                     }
                 }
@@ -167,7 +173,7 @@ impl Connection {
         }
     }
 
-    async fn hear(&mut self, request: Message, to: &mut OwnedWriteHalf) {
+    async fn hear(&mut self, request: Message, to: &Stream) {
         self.asked.send_modify(|asked| asked.push(request.clone()));
         if request.code().is_some() {
             return;
@@ -178,11 +184,17 @@ impl Connection {
         }
         let plays = request.method() == Some("PLAY") && answer.code() == Some(200);
         if plays && self.oddities.early {
-            to.write_all(&frame(1, &report(0)).unwrap()).await.unwrap();
+            to.lock().await.write_all(&frame(1, &report(0)).unwrap()).await.unwrap();
         }
-        to.write_all(&answer.encode()).await.unwrap();
+        if request.method() == Some("TEARDOWN")
+            && let Some(playing) = self.playing.take()
+        {
+            playing.abort();
+        }
+        to.lock().await.write_all(&answer.encode()).await.unwrap();
         if plays {
-            self.play(to).await;
+            let (legs, to) = (self.legs.clone(), Arc::clone(to));
+            self.playing = Some(tokio::spawn(play(self.oddities.packets, legs, to)));
         }
     }
 
@@ -262,31 +274,34 @@ impl Connection {
                 (leg, format!("{said};source=127.0.0.1;ssrc=00000001"))
             }
         };
-        self.legs.push(leg);
+        self.legs.push(Arc::new(leg));
         ok.with("Transport", &said)
     }
+}
 
-    async fn play(&self, stream: &mut OwnedWriteHalf) {
-        for number in 0..self.oddities.packets {
-            for (track, leg) in (0u8..).zip(&self.legs) {
-                let (packet, report) = (packet(track, number), report(track));
-                match leg {
-                    Leg::Udp { rtp, rtcp, to } => {
-                        rtp.send_to(&packet, to.0).await.unwrap();
-                        if number == 0 {
-                            rtcp.send_to(&report, to.1).await.unwrap();
-                        }
+async fn play(packets: u32, legs: Vec<Arc<Leg>>, stream: Stream) {
+    for number in 0..packets {
+        for (track, leg) in (0u8..).zip(&legs) {
+            let (packet, report) = (packet(track, number), report(track));
+            match &**leg {
+                Leg::Udp { rtp, rtcp, to } => {
+                    let _ = rtp.send_to(&packet, to.0).await;
+                    if number == 0 {
+                        let _ = rtcp.send_to(&report, to.1).await;
                     }
-                    Leg::Tcp { channels } => {
-                        stream.write_all(&frame(channels.0, &packet).unwrap()).await.unwrap();
-                        if number == 0 {
-                            stream.write_all(&frame(channels.1, &report).unwrap()).await.unwrap();
-                        }
+                }
+                Leg::Tcp { channels } => {
+                    let mut frames = frame(channels.0, &packet).unwrap().to_vec();
+                    if number == 0 {
+                        frames.extend_from_slice(&frame(channels.1, &report).unwrap());
+                    }
+                    if stream.lock().await.write_all(&frames).await.is_err() {
+                        return;
                     }
                 }
             }
-            // The pace of a camera with a large picture.
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
+        // The pace of a camera with a large picture.
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
     }
 }

@@ -35,6 +35,7 @@ pub(crate) struct Asked {
 pub(crate) struct Tunnel {
     /// Where players connect.
     pub(crate) listen: SocketAddr,
+    pub(crate) service: Arc<Service>,
     near: Session,
     _endpoints: (Endpoint, Endpoint),
 }
@@ -53,8 +54,8 @@ impl Tunnel {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let listen = listener.local_addr().unwrap();
         tokio::spawn(listens(listener, near.clone()));
-        tokio::spawn(exports(far, service, rights, asked.refused));
-        Self { listen, near, _endpoints: endpoints }
+        tokio::spawn(exports(far, Arc::clone(&service), rights, asked.refused));
+        Self { listen, service, near, _endpoints: endpoints }
     }
 
     /// The session between the two nodes ends.

@@ -1,6 +1,8 @@
 //! What the protocols say of what goes through tunnels, as lines below the table.
 
-use coconet::control::facts::{HttpFacts, MqttDenied, MqttFacts, RtspFacts, UdpFacts};
+use coconet::control::facts::{
+    HttpFacts, MqttDenied, MqttFacts, RtspFacts, RtspSession, RtspTrack, UdpFacts,
+};
 use coconet::control::{Facts, Tunnel};
 
 use crate::print::clean;
@@ -41,8 +43,28 @@ fn http(facts: &HttpFacts) -> Vec<String> {
     lines
 }
 
-fn rtsp(_facts: &RtspFacts) -> Vec<String> {
-    Vec::new()
+/// One line for each session, and one for each of its tracks. What the camera says of itself is cleaned.
+fn rtsp(facts: &RtspFacts) -> Vec<String> {
+    let mut lines = Vec::new();
+    for session in &facts.sessions {
+        let RtspSession { path, viewers_udp, viewers_tcp, tracks } = session;
+        lines.push(format!("{}, viewers: {viewers_udp} over udp, {viewers_tcp} over tcp", clean(path)));
+        for track in tracks {
+            let RtspTrack { media, codec, size, rate, transport, packets, lost } = track;
+            let about = [
+                codec.as_ref().map(|codec| format!(" {}", clean(codec))),
+                size.map(|(width, height)| format!(" {width}x{height}")),
+                rate.map(|rate| format!(" {rate:.1}/s")),
+            ];
+            let (media, about) = (clean(media), about.into_iter().flatten().collect::<String>());
+            let from = transport.as_str();
+            lines.push(format!("{media}{about} from the camera over {from}, {packets} packets, {lost} lost"));
+        }
+    }
+    if facts.refused > 0 {
+        lines.push(format!("refused: {}", plural(facts.refused, "request")));
+    }
+    lines
 }
 
 /// The filters come from clients: what is printed of them is cleaned where the whole table is.

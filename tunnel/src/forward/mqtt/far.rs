@@ -38,16 +38,25 @@ pub async fn far(
             code = cut => Err(Broken::Here(code)),
         }
     };
-    if let Err(broken) = &ended {
-        service.meter.failures.fetch_add(1, Ordering::Relaxed);
-        channel.reset(match broken {
-            Broken::Local(_) => Reset::PeerReset,
-            Broken::Channel(_) | Broken::Refused { .. } => Reset::Closed,
-            Broken::Here(code) => *code,
-        });
-        local.abort();
-    }
-    ended
+    let broken = match ended {
+        Ok(None) => return Ok(()),
+        // The broker has all that passed before. Without a DISCONNECT it takes the client for lost.
+        Ok(Some(fault)) => {
+            let refused = fault == Fault::Refused;
+            Broken::Here(if refused { Reset::NotPermitted } else { Reset::Protocol })
+        }
+        Err(broken) => {
+            local.abort();
+            broken
+        }
+    };
+    service.meter.failures.fetch_add(1, Ordering::Relaxed);
+    channel.reset(match &broken {
+        Broken::Local(_) => Reset::PeerReset,
+        Broken::Channel(_) | Broken::Refused { .. } => Reset::Closed,
+        Broken::Here(code) => *code,
+    });
+    Err(broken)
 }
 
 fn rules<'a>(service: &'a Service, caller: &'a Caller) -> Rules<'a> {
@@ -84,25 +93,21 @@ enum Turn {
 }
 
 impl Connection<'_> {
-    async fn run(&mut self) -> Result<(), Broken> {
-        match self.forward().await? {
-            None => {
-                self.tx.finish();
-                self.linger().await;
-                Ok(())
-            }
-            Some(fault) => {
-                tracing::debug!(%fault, "an MQTT connection is ended");
-                let told = self.judge.farewell(fault);
-                self.flush(told).await?;
-                if told {
-                    self.tx.finish();
-                    self.linger().await;
-                }
-                let refused = fault == Fault::Refused;
-                Err(Broken::Here(if refused { Reset::NotPermitted } else { Reset::Protocol }))
-            }
+    async fn run(&mut self) -> Result<Option<Fault>, Broken> {
+        let fault = self.forward().await?;
+        let mut told = true;
+        if let Some(fault) = fault {
+            tracing::debug!(%fault, "an MQTT connection is ended");
+            told = self.judge.farewell(fault);
+            self.flush(told).await?;
+            // It does not have to wait until the client has read why. It may have gone, too.
+            let _ = self.writer.finish();
         }
+        if told {
+            self.tx.finish();
+            self.linger().await;
+        }
+        Ok(fault)
     }
 
     /// Forward until the broker has ended, or, before there was a CONNECT, the client.

@@ -18,10 +18,13 @@ use std::time::Duration;
 use coconet::wire::code::Reset;
 
 use super::super::{Broken, Caller, Service, connect as connect_target, local::Local, splice};
+use super::Cameras;
 use super::camera::{self, Handle, Sink, Unanswered, succeeded};
-use super::judge::{Need, Reach, Tracks, is_latch};
+use super::judge::{BACKCHANNEL, Need, Reach, Tracks, is_latch};
 use super::media;
 use super::message::{Item, Message, Reader, Start};
+use super::seen::Seen;
+use super::share::{self, Seat, Taken};
 use super::stream::{self, Inlet, Stopped};
 use super::transport::{self, Lower, Transport};
 use super::urls::{self, Rename};
@@ -81,7 +84,10 @@ struct Far<'a> {
     service: &'a Service,
     caller: &'a Caller,
     viewer: Arc<Viewer>,
+    /// The viewer's own connection to the camera.
     camera: Option<Handle>,
+    /// Its place in a shared one.
+    seat: Option<Seat>,
     tracks: Tracks,
     reach: Reach,
     /// The paths that the viewer set up.
@@ -112,6 +118,7 @@ async fn parsed(
         caller,
         viewer: Arc::clone(viewer),
         camera: None,
+        seat: None,
         tracks: Tracks::default(),
         reach: Reach::new(&service.target.path),
         setups: BTreeMap::new(),
@@ -224,12 +231,50 @@ impl Far<'_> {
         }
         let needs = self.tracks.needs(request);
         if !needs.into_iter().all(|need| need.met(&self.caller.rights)) {
+            self.service.rtsp.refused.fetch_add(1, Ordering::Relaxed);
             return Some(Message::response(403, "Forbidden"));
         }
         (!self.reach.covers(uri)).then(|| Message::response(404, "Not Found"))
     }
 
     async fn ask(&mut self, request: &Message) -> Result<Message, Unanswered> {
+        if self.service.options.share
+            && self.camera.is_none()
+            && let Some(answer) = self.ask_shared(request).await?
+        {
+            return Ok(answer);
+        }
+        self.ask_camera(request).await
+    }
+
+    /// Ask the session that all share; `None` when this is nothing to share.
+    async fn ask_shared(&mut self, request: &Message) -> Result<Option<Message>, Unanswered> {
+        let talks = request.lists("Require", BACKCHANNEL);
+        if let Some(seat) = self.seat.as_ref().filter(|_| !talks) {
+            return seat.answer(request).await.map(Some);
+        }
+        self.seat = None;
+        match request.method() {
+            Some("OPTIONS") => return Ok(Some(share::options())),
+            Some("DESCRIBE") if !talks => {}
+            Some(_) | None => return Ok(None),
+        }
+        let Cameras { shares, .. } = &self.service.rtsp;
+        let register = |seen: &Arc<Seen>| self.service.rtsp.register(seen);
+        let target = (&self.service.target.place, self.service.login.as_ref());
+        match share::describe(shares, register, target, request, &self.viewer).await? {
+            Taken::NotShared => Ok(None),
+            Taken::No(answer) => Ok(Some(answer)),
+            Taken::Seat(seat, answer, description, base) => {
+                self.seat = Some(seat);
+                self.tracks.learn(&base, &description);
+                self.reach.describe(&base, &description);
+                Ok(Some(answer))
+            }
+        }
+    }
+
+    async fn ask_camera(&mut self, request: &Message) -> Result<Message, Unanswered> {
         let camera = match &self.camera {
             Some(camera) => camera,
             None => {
@@ -237,6 +282,7 @@ impl Far<'_> {
                 let login = self.service.login.clone();
                 let connected = camera::connect(&self.service.target.place, login, sink).await;
                 let connected = connected.inspect_err(|error| tracing::debug!(%error, "no camera"));
+                self.service.rtsp.register(&self.viewer.seen);
                 self.camera.insert(connected.map_err(|_| Unanswered::Over)?)
             }
         };
@@ -295,6 +341,8 @@ impl Far<'_> {
         // It was judged whether it may: here it is what it was judged for.
         let sends = self.tracks.setup_needs(request) != Need::Play;
         self.viewer.set(track, Form { lower: if streams { Lower::Tcp } else { Lower::Udp }, sends });
+        self.viewer.seen.set_up(track, &path, lower);
+        self.viewer.seen.watched(0, liked);
         self.setups.insert(track, path);
         Ok(answer)
     }
@@ -303,6 +351,8 @@ impl Far<'_> {
         let base = ["Content-Base", "Content-Location"].iter().find_map(|name| answer.header(name));
         let base = base.map_or_else(|| uri.to_owned(), std::borrow::Cow::into_owned);
         let description = media::describe(answer.body());
+        self.viewer.seen.named(urls::path(uri));
+        self.viewer.seen.described(&base, &description);
         self.tracks.learn(&base, &description);
         self.reach.describe(&base, &description);
     }
@@ -313,6 +363,7 @@ impl Far<'_> {
             let ends = one.is_none_or(|one| one == *track);
             if ends {
                 self.viewer.unset(*track);
+                self.viewer.seen.torn_down(*track);
                 camera.forget(*track);
             }
             !ends
@@ -321,7 +372,7 @@ impl Far<'_> {
 }
 
 /// The track that an offer in the tunnel's own form is about, and how the player likes it.
-fn tunnel_track(offer: &Transport) -> Option<(u8, Lower)> {
+pub(super) fn tunnel_track(offer: &Transport) -> Option<(u8, Lower)> {
     let first = match offer.lower {
         Lower::Tcp => u32::from(offer.interleaved?.0),
         Lower::Udp => u32::from(offer.client_port?.0),

@@ -26,31 +26,61 @@ pub mod media;
 pub mod message;
 mod near;
 mod ports;
+mod seen;
+mod share;
 mod stream;
 pub mod transport;
 pub mod urls;
 mod viewer;
 
+use std::fmt;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use coconet::control::facts::RtspFacts;
 use coconet::wire::code::Reset;
 
 pub use camera::{ANSWER_TIMEOUT, TEARDOWN_TIMEOUT};
 pub use near::PENDING_MAX;
+use seen::Seen;
+use share::Shares;
+pub use share::{LINGER, REPORT};
 pub use viewer::TRACKS_MAX;
 
 use super::{Broken, Caller, Local, Meter, Service};
 use crate::channel::Channel;
 
 /// Sessions with the camera of one service.
-#[derive(Debug, Default)]
-pub struct Cameras {}
+#[derive(Default)]
+pub struct Cameras {
+    seen: Mutex<Vec<Weak<Seen>>>,
+    shares: Shares,
+    refused: AtomicU64,
+}
 
 impl Cameras {
     /// For a list.
     pub fn facts(&self) -> RtspFacts {
-        RtspFacts::default()
+        let seen: Vec<_> = self.lock().iter().filter_map(Weak::upgrade).collect();
+        let sessions = seen.iter().map(|seen| seen.facts()).filter(|session| !session.tracks.is_empty());
+        RtspFacts { sessions: sessions.collect(), refused: self.refused.load(Ordering::Relaxed) }
+    }
+
+    fn register(&self, seen: &Arc<Seen>) {
+        let mut all = self.lock();
+        all.retain(|seen| seen.strong_count() > 0);
+        all.push(Arc::downgrade(seen));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Weak<Seen>>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Cameras {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cameras").finish_non_exhaustive()
     }
 }
 

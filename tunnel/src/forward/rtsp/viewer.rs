@@ -6,13 +6,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
 use super::camera::Sink;
 use super::lanes::Outlet;
 use super::message::Message;
+use super::seen::Seen;
 use super::transport::Lower;
 use super::urls::{self, Rename};
 use crate::flow::Flows;
@@ -28,6 +29,8 @@ pub(super) struct Viewer {
     pub(super) flows: Flows,
     /// Bytes sent as datagrams.
     pub(super) sent: AtomicU64,
+    /// What is known of the session with the camera, when it is this viewer's own.
+    pub(super) seen: Arc<Seen>,
     state: Mutex<State>,
 }
 
@@ -48,7 +51,8 @@ pub(super) struct Form {
 
 impl Viewer {
     pub(super) fn new(flows: Flows) -> Self {
-        Self { outlet: Outlet::default(), flows, sent: AtomicU64::new(0), state: Mutex::default() }
+        let seen = Arc::new(Seen::new(""));
+        Self { outlet: Outlet::default(), flows, sent: AtomicU64::new(0), seen, state: Mutex::default() }
     }
 
     /// A track was set up.
@@ -98,6 +102,9 @@ impl Viewer {
 
 impl Sink for Viewer {
     fn media(&self, track: u8, rtcp: bool, packet: &Bytes) {
+        if !rtcp {
+            self.seen.packet(track, packet);
+        }
         self.deliver(track, rtcp, packet);
     }
 
