@@ -112,7 +112,7 @@ fn a_nonce_serves_several_requests_and_connections() {
         .iter()
         .filter_map(|request| request.get("Authorization")?.split("nc=").nth(1)?.split(',').next())
         .collect();
-    assert!(counts.iter().any(|count| *count == "00000002"), "{counts:?}");
+    assert!(counts.contains(&"00000002"), "{counts:?}");
     assert_eq!(log.refused, 0);
 }
 

@@ -580,7 +580,7 @@ fn port_pair_on(ip: IpAddr) -> io::Result<(UdpSocket, UdpSocket)> {
     for _ in 0..100 {
         let rtp = UdpSocket::bind((ip, 0))?;
         let number = port(&rtp);
-        if number % 2 == 0
+        if number.is_multiple_of(2)
             && let Ok(rtcp) = UdpSocket::bind((ip, number + 1))
         {
             return Ok((rtp, rtcp));

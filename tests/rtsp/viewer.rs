@@ -382,7 +382,7 @@ pub(crate) fn port_pair() -> io::Result<(UdpSocket, UdpSocket)> {
     for _ in 0..100 {
         let rtp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         let number = port(&rtp);
-        if number % 2 == 0
+        if number.is_multiple_of(2)
             && let Ok(rtcp) = UdpSocket::bind((Ipv4Addr::LOCALHOST, number + 1))
         {
             return Ok((rtp, rtcp));
