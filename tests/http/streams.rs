@@ -108,7 +108,7 @@ const LARGE: u64 = 2 * GIB;
 const BLOCK: usize = 64 * 1024;
 
 /// How much larger a daemon may become while it forwards.
-const GROWTH_MAX: u64 = 96 << 20;
+const GROWTH_MAX: u64 = 48 << 20;
 
 /// Blocks that say where they belong: none can be lost, doubled or swapped unseen.
 struct Blocks(Vec<u8>);

@@ -96,7 +96,11 @@ fn the_shared_session_is_given_back_with_the_last_viewer() {
     let mut stays = viewers.remove(0);
     drop(viewers);
     assert!(look(&mut stays, half * 3).0 > 0, "it ended with another viewer");
-    assert_eq!((stage.camera.log().open, stage.camera.log().teardowns), (1, 0));
+    let counts = {
+        let log = stage.camera.log();
+        (log.open, log.teardowns)
+    };
+    assert_eq!(counts, (1, 0));
     stays.teardown().unwrap();
     drop(stays);
     until("the camera is told", PATIENCE, || is(stage.camera.log().open == 0, "its session is open"));

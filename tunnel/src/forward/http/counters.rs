@@ -85,6 +85,7 @@ impl Counters {
 
     pub(super) fn refuse(&self, refusal: Refusal) {
         self.refused[refusal.number()].fetch_add(1, Ordering::Relaxed);
+        tracing::debug!(%refusal, "HTTP not forwarded");
     }
 
     pub(super) fn upgraded(&self) -> Upgraded<'_> {

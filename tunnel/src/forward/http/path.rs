@@ -104,6 +104,7 @@ mod tests {
             "/snapshot/%2E./admin",
             "/snapshot/.%2e/admin",
             "/snapshot/..%2fadmin",
+            "/snapshot%2ejpg",
             "/snapshot%2Fadmin",
             "/snapshot%5c..%5cadmin",
             "/snapshot\\..\\admin",

@@ -151,7 +151,10 @@ async fn ask<S: Source, K: Sink, P: Policy>(
                 // Where answering is over, nobody is there to be told.
                 let _ = turns.send(Turn::Refused(refusal, is_head)).await;
                 drop(turns);
-                return inflow.drain().await;
+                inflow.drain().await?;
+                // The other end has done nothing wrong: it sees an end, not a break.
+                let _ = sink.finish();
+                return Ok(());
             }
         };
         policy.counters().requested();
