@@ -38,7 +38,7 @@ fn look(viewer: &mut Viewer, long: Duration) -> (u64, u64) {
 
 #[test]
 fn eight_viewers_share_one_session_and_cost_the_exporter_less_than_two() {
-    let stage = Stage::with(stream(), &["--share"]);
+    let stage = Stage::on(Net::alone(), stream(), &["--share"]);
     let mut first = stage.open(Transport::Udp);
     first.start().unwrap();
     look(&mut first, Duration::from_secs(1));
