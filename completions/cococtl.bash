@@ -2966,7 +2966,7 @@ _cococtl() {
             return 0
             ;;
         cococtl__subcmd__tunnel__subcmd__open)
-            opts="-h -V --network --listen --timeout --path --app --socket --json --help --version"
+            opts="-h -V --network --listen --timeout --path --allow --app --socket --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2986,6 +2986,10 @@ _cococtl() {
                     ;;
                 --path)
                     COMPREPLY=($(compgen -W "direct-first direct-only relay-only" -- "${cur}"))
+                    return 0
+                    ;;
+                --allow)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --app)

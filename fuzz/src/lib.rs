@@ -10,4 +10,6 @@ pub mod daemon;
 pub mod manager;
 pub mod mqtt;
 pub mod net;
+pub mod rtsp;
+pub mod rtsp;
 pub mod tunnel;

@@ -27,6 +27,7 @@ use coconet::target::Target;
 use futures_util::future::join_all;
 use tokio::sync::watch;
 
+use crate::access::Rules;
 use crate::clock;
 use crate::config::Config;
 use crate::doctor;
@@ -99,8 +100,8 @@ impl Daemon {
                 TunnelEnd::Exposed(url, served) => {
                     expose_on(&node, row.id, row.resource.clone(), &url, served)
                 }
-                TunnelEnd::Opened(listen, mode) => {
-                    daemon.open_on(node, row.id, row.resource.clone(), &listen, mode)
+                TunnelEnd::Opened(listen, mode, allow) => {
+                    daemon.open_on(node, row.id, row.resource.clone(), &listen, mode, allow)
                 }
             };
             if let Err(fault) = restored {
@@ -331,6 +332,9 @@ impl Daemon {
             let _ = node.manager().catch_up().await;
         }
         self.require_not_open(&node, &request.resource)?;
+        let allow = request.allow.as_deref().map(Rules::parse).transpose().map_err(|error| {
+            Fault::usage("--allow").because(&error).hint("for example --allow uid:self exe:/usr/bin/ffplay")
+        })?;
         let transports = Transports::of(&node, &request.resource);
         let sockets = Sockets::bind(listen, transports)?;
         let options = OpenedOptions {
@@ -339,6 +343,7 @@ impl Daemon {
             listener: Listener::Bound(sockets),
             max_clients: self.config.tunnel.max_clients,
             mode: request.path,
+            allow: allow.clone().unwrap_or_else(|| self.config.tunnel.allow.clone()),
         };
         // Asked before it is remembered: what never worked is not kept, nor what nobody waits for.
         let trial = Trial(Some(Opened::start(Arc::clone(&node), options, self.events.clone())?));
@@ -356,7 +361,7 @@ impl Daemon {
         let _adding = self.adding.lock().await;
         self.require_joined(&node)?;
         self.require_not_open(&node, &request.resource)?;
-        let end = TunnelEnd::Opened(trial.opened()?.listen().to_string(), request.path);
+        let end = TunnelEnd::Opened(trial.opened()?.listen().to_string(), request.path, allow);
         let id = self.store.add_tunnel(node.network(), request.resource, end).await?;
         let opened = trial.passed()?;
         opened.number(id);
@@ -505,11 +510,20 @@ impl Daemon {
         self.state_dir.remove_keys(node.network()).map_err(|error| key_fault(&error))
     }
 
-    fn open_on(&self, node: Arc<Node>, id: u64, resource: Name, listen: &str, mode: PathMode) -> Result<()> {
+    fn open_on(
+        &self,
+        node: Arc<Node>,
+        id: u64,
+        resource: Name,
+        listen: &str,
+        mode: PathMode,
+        allow: Option<Rules>,
+    ) -> Result<()> {
         let address = listen.parse().map_err(|_| Fault::failed("a damaged listen address in the state"))?;
         let listener = Listener::Restored(address);
         let max_clients = self.config.tunnel.max_clients;
-        let options = OpenedOptions { id, resource, listener, max_clients, mode };
+        let allow = allow.unwrap_or_else(|| self.config.tunnel.allow.clone());
+        let options = OpenedOptions { id, resource, listener, max_clients, mode, allow };
         lock(&self.tunnels).insert(id, Opened::start(node, options, self.events.clone())?);
         Ok(())
     }

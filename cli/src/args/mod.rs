@@ -199,6 +199,10 @@ Examples:
         /// Which ways its packets may take
         #[arg(long, value_name = "PATH", default_value = "direct-first", value_parser = path_modes())]
         path: PathMode,
+        /// Which applications may use it: uid:USER, gid:GROUP, exe:/PATH, unit:NAME [default: as the
+        /// daemon's configuration says, or its own user]
+        #[arg(long, value_name = "RULE", num_args = 1..)]
+        allow: Vec<String>,
     },
     /// List what is exposed and opened here
     List,

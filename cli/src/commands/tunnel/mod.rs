@@ -29,9 +29,11 @@ const LOGIN_FILE_MAX: u64 = 2 * LOGIN_MAX as u64 + 16;
 pub(in crate::commands) async fn run(context: &Context, command: args::Tunnel) -> Result<(), Fail> {
     match command {
         args::Tunnel::Expose(command) => expose(context, command).await,
-        args::Tunnel::Open { resource, network, listen, timeout, path } => {
+        args::Tunnel::Open { resource, network, listen, timeout, path, allow } => {
             let listen = listen.map(|address| address.to_string());
-            let request = Open { resource, network, listen, timeout_s: Some(timeout.as_secs()), path };
+            let allow = (!allow.is_empty()).then_some(allow);
+            let timeout_s = Some(timeout.as_secs());
+            let request = Open { resource, network, listen, timeout_s, path, allow };
             open(context, &request, timeout).await
         }
         args::Tunnel::List => list(context).await,

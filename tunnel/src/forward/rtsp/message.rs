@@ -7,8 +7,9 @@
 //! a CR inside a line, two lengths that differ.
 //!
 //! A [`Message`] keeps its start line and headers as they were written, and what is not asked to change
-//! goes out with the same bytes, except that every line ends in CRLF and a folded one is whole. Parsers of
-//! the field (`rtsp-types`) sort and respell headers, and stop at the first sloppy line.
+//! goes out with the same bytes, except that every line ends in CRLF, a folded one is whole, and control
+//! characters are blanks. Parsers of the field (`rtsp-types`) sort and respell headers, and stop at the
+//! first sloppy line.
 
 use std::borrow::Cow;
 
@@ -362,19 +363,24 @@ fn parse_head(head: &[u8]) -> Result<Message, BadMessage> {
     }
     let mut headers: Vec<Vec<u8>> = Vec::new();
     for line in lines.filter(|line| !line.is_empty()) {
-        if line.iter().any(|byte| matches!(byte, b'\r' | 0)) {
+        // A blanked first character would make it the end of the line before.
+        let blanked = line[0].is_ascii_control() && line[0] != b'\t';
+        if blanked || line.iter().any(|byte| matches!(byte, b'\r' | 0)) {
             return Err(BadMessage::Header);
         }
         if line.starts_with(b" ") || line.starts_with(b"\t") {
             let folded = headers.last_mut().ok_or(BadMessage::Header)?;
             folded.push(b' ');
-            folded.extend_from_slice(line.trim_ascii());
+            folded.extend(
+                line.trim_ascii().iter().map(|byte| if byte.is_ascii_control() { b' ' } else { *byte }),
+            );
             continue;
         }
         if headers.len() == HEADERS_MAX {
             return Err(BadMessage::Head);
         }
-        headers.push(line.to_vec());
+        // What no header may hold is blanked, as it would be in one that is changed.
+        headers.push(line.iter().map(|byte| if byte.is_ascii_control() { b' ' } else { *byte }).collect());
     }
     Ok(Message { start, headers, body: Bytes::new() })
 }
@@ -427,8 +433,8 @@ fn value_of(line: &[u8]) -> Cow<'_, str> {
 
 /// Nothing that is put into a line ends it.
 fn clean(text: &str) -> Cow<'_, str> {
-    if text.contains(|char: char| char.is_control()) {
-        text.replace(|char: char| char.is_control(), " ").into()
+    if text.contains(|char: char| char.is_ascii_control()) {
+        text.replace(|char: char| char.is_ascii_control(), " ").into()
     } else {
         text.into()
     }

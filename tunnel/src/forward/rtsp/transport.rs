@@ -137,7 +137,8 @@ fn parse_one(text: &str) -> Option<Transport> {
 fn protocol(text: &str) -> Option<(String, Lower)> {
     let mut words = text.split('/');
     let (rtp, profile, lower) = (words.next()?, words.next()?, words.next());
-    if !rtp.eq_ignore_ascii_case("RTP") || profile.is_empty() || words.next().is_some() {
+    let word = !profile.is_empty() && profile.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if !rtp.eq_ignore_ascii_case("RTP") || !word || words.next().is_some() {
         return None;
     }
     let lower = match lower.map(str::to_ascii_uppercase).as_deref() {

@@ -189,7 +189,9 @@ fn authority_at(url: &str) -> Option<(usize, usize)> {
     }
     let start = scheme + 3;
     let end = url[start..]
-        .find(|char: char| matches!(char, '/' | '?' | '#' | ';' | ',' | '"') || char.is_whitespace())
+        .find(|char: char| {
+            matches!(char, '/' | '?' | '#' | ';' | ',' | '"') || char.is_whitespace() || char.is_control()
+        })
         .map_or(url.len(), |at| start + at);
     Some((start, end))
 }
