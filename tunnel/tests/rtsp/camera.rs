@@ -32,6 +32,8 @@ pub(crate) struct Oddities {
     pub(crate) no_server_port: bool,
     /// It sends from ports that it did not say.
     pub(crate) other_ports: bool,
+    /// What it sends over UDP never arrives.
+    pub(crate) lost: bool,
     /// Its answers have no CSeq.
     pub(crate) no_number: bool,
     /// A frame stands before the answer to PLAY.
@@ -48,6 +50,7 @@ impl Default for Oddities {
             takes: vec![Lower::Udp, Lower::Tcp],
             no_server_port: false,
             other_ports: false,
+            lost: false,
             no_number: false,
             early: false,
             login: None,
@@ -186,6 +189,9 @@ impl Connection {
         if plays && self.oddities.early {
             to.lock().await.write_all(&frame(1, &report(0)).unwrap()).await.unwrap();
         }
+        if request.method() == Some("TEARDOWN") && !self.oddities.lost {
+            self.legs.clear();
+        }
         if request.method() == Some("TEARDOWN")
             && let Some(playing) = self.playing.take()
         {
@@ -193,7 +199,8 @@ impl Connection {
         }
         to.lock().await.write_all(&answer.encode()).await.unwrap();
         if plays {
-            let (legs, to) = (self.legs.clone(), Arc::clone(to));
+            let (mut legs, to) = (self.legs.clone(), Arc::clone(to));
+            legs.retain(|leg| !self.oddities.lost || matches!(&**leg, Leg::Tcp { .. }));
             self.playing = Some(tokio::spawn(play(self.oddities.packets, legs, to)));
         }
     }
@@ -238,7 +245,13 @@ impl Connection {
             return Message::response(461, "Unsupported Transport, says the camera");
         }
         assert!(!request.header("Transport").unwrap().contains("destination"));
-        let ok = ok.with("Session", "12345678;timeout=60");
+        // Another session has another id.
+        let id = match (request.header("Session"), self.legs.is_empty()) {
+            (Some(id), _) => id.into_owned(),
+            (None, true) => "12345678".to_owned(),
+            (None, false) => "87654321".to_owned(),
+        };
+        let ok = ok.with("Session", &format!("{id};timeout=60"));
         let (leg, said) = match offer.lower {
             Lower::Tcp => {
                 let channels = offer.interleaved.unwrap();

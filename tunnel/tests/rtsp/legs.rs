@@ -231,3 +231,43 @@ async fn a_camera_that_is_not_there_is_said_in_an_answer() {
     let mut player = Player::connect(tunnel.listen, "/live").await;
     assert_eq!(soon(player.get("OPTIONS")).await.code(), Some(503));
 }
+
+#[tokio::test]
+async fn a_camera_whose_ports_bring_nothing_is_asked_for_frames() {
+    let camera = Camera::start(Oddities { lost: true, packets: 5, ..takes(&[Udp, Tcp]) }).await;
+    let tunnel = Tunnel::open(camera.address, Asked::default()).await;
+    let mut player = Player::connect(tunnel.listen, "/live").await;
+    let track = player.setup("track0", Udp, (0, 1)).await;
+    assert_eq!(player.get("PLAY").await.code(), Some(200));
+    assert_eq!(player.packet(&track, true).await, report(0));
+    assert_eq!(player.packet(&track, false).await, packet(0, 0));
+    assert_eq!(camera.methods(), ["SETUP", "PLAY", "SETUP", "TEARDOWN", "PLAY"]);
+    // The player goes on under the id that it knows, and the camera hears the one that it gave.
+    assert_eq!(player.get("GET_PARAMETER").await.code(), Some(200));
+    let sessions: Vec<_> = camera.asked().iter().map(|one| one.header("Session").map(Into::into)).collect();
+    let [first, second]: [Option<String>; 2] = [Some("12345678".to_owned()), Some("87654321".to_owned())];
+    assert_eq!(sessions, [None, first.clone(), None, first, second.clone(), second]);
+}
+
+#[tokio::test]
+async fn what_a_player_records_arrives_whole() {
+    for takes in [Tcp, Udp] {
+        let camera = Camera::start(Oddities { takes: vec![takes], ..Oddities::default() }).await;
+        let tunnel = Tunnel::open(camera.address, Asked { rights: vec!["record"], ..Asked::default() }).await;
+        let mut player = Player::connect(tunnel.listen, "/live").await;
+        assert_eq!(player.get("ANNOUNCE").await.code(), Some(200));
+        let url = format!("{}/track0", player.url);
+        let offer = "RTP/AVP/TCP;unicast;interleaved=0-1;mode=record";
+        let setup = player.request("SETUP", &url).with("Transport", offer);
+        assert_eq!(player.ask(setup).await.code(), Some(200));
+        assert_eq!(player.get("RECORD").await.code(), Some(200));
+        let track = Track::Tcp { channels: (0, 1) };
+        for number in 0..50 {
+            player.give(&track, false, &packet(0, number)).await;
+        }
+        for number in 0..50 {
+            assert_eq!(camera.gets().await, (false, packet(0, number)));
+        }
+        assert_eq!(player.get("PLAY").await.code(), Some(403), "it may not look");
+    }
+}

@@ -10,6 +10,10 @@
 //! camera's host only, from whatever port: some send from another one than they say. Media, and requests of
 //! the camera's own, go to the [`Sink`].
 //!
+//! A camera may take ports and never get a packet through to them. When nothing has come [`NO_DATA`] after
+//! PLAY, the session is set up once more with frames, and takes the place of the first one if the camera takes
+//! it; the viewer goes on under the id that it knows.
+//!
 //! When the handle is dropped, for whatever reason, the camera is told: TEARDOWN for each session that is
 //! left, for [`TEARDOWN_TIMEOUT`] at most, and then the connection is closed. Cameras have one to four
 //! sessions, and those that are left open are missed for a minute.
@@ -17,8 +21,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -44,6 +48,9 @@ pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time that a camera is given to end its sessions when nobody watches any more.
 pub const TEARDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How long after PLAY the first packet may take on UDP. Players give up after five seconds or more.
+pub const NO_DATA: Duration = Duration::from_secs(3);
+
 /// Times that one request is sent with a login: without, with, and once more when the nonce was stale.
 const LOGIN_TRIES: usize = 3;
 
@@ -66,6 +73,9 @@ pub(super) trait Sink: Send + Sync + 'static {
 
     /// The camera asks something.
     fn request(&self, request: Message);
+
+    /// A track now comes this way.
+    fn moved(&self, track: u8, lower: Lower);
 
     /// The connection has ended.
     fn over(&self);
@@ -102,6 +112,8 @@ pub(super) struct Camera {
     /// Held while a request waits for its answer.
     turn: tokio::sync::Mutex<()>,
     state: Mutex<State>,
+    /// Media has come.
+    heard: Arc<AtomicBool>,
     sink: Arc<dyn Sink>,
 }
 
@@ -119,6 +131,10 @@ struct State {
     sessions: BTreeSet<String>,
     /// The URL that a session is played and torn down by.
     aggregate: Option<String>,
+    /// What set up the tracks that come over UDP, to be said again.
+    setups: BTreeMap<u8, (Message, Transport)>,
+    /// The session's id as the viewer knows it, and the one that took its place.
+    renewed: Option<(String, String)>,
     over: bool,
 }
 
@@ -152,6 +168,7 @@ pub(super) async fn connect(place: &Place, login: Option<Login>, sink: Arc<dyn S
         outlet: Outlet::default(),
         turn: tokio::sync::Mutex::default(),
         state: Mutex::default(),
+        heard: Arc::default(),
         sink,
     });
     let (open, closing) = oneshot::channel();
@@ -185,8 +202,19 @@ impl Camera {
     }
 
     /// Ask, and wait for the answer.
-    pub(super) async fn request(&self, request: &Message) -> Result<Message, Unanswered> {
-        let _turn = self.turn.lock().await;
+    pub(super) async fn request(self: &Arc<Self>, request: &Message) -> Result<Message, Unanswered> {
+        let answer = {
+            let _turn = self.turn.lock().await;
+            self.request_in_turn(request).await?
+        };
+        let ports = !self.lock().setups.is_empty() && !self.heard.load(Ordering::Relaxed);
+        if ports && request.method() == Some("PLAY") && succeeded(&answer) {
+            tokio::spawn(watch(Arc::downgrade(self), request.clone()));
+        }
+        Ok(answer)
+    }
+
+    async fn request_in_turn(&self, request: &Message) -> Result<Message, Unanswered> {
         for _ in 0..LOGIN_TRIES {
             let answer = self.exchange(request).await?;
             if answer.code() == Some(401) && self.login.is_some() {
@@ -262,6 +290,7 @@ impl Camera {
         let mut state = self.lock();
         state.channels.retain(|_, (of, _)| *of != track);
         state.tracks.remove(&track);
+        state.setups.remove(&track);
     }
 
     /// Pass on an answer to a request of the camera's own.
@@ -314,6 +343,10 @@ impl Camera {
             state.channels.insert(channels.1, (track, true));
         }
         state.lower = Some(lower);
+        state.setups.remove(&track);
+        if lower == Lower::Udp {
+            state.setups.insert(track, (request, said.clone()));
+        }
         state.tracks.insert(track, leg);
         drop(state);
         Ok((answer, Some((lower, said))))
@@ -323,10 +356,11 @@ impl Camera {
         let host = self.peer.ip().to_canonical();
         let seen = Arc::<[AtomicU16; 2]>::default();
         let pumps = [false, true].map(|rtcp| {
-            let (sink, seen) = (Arc::clone(&self.sink), Arc::clone(&seen));
+            let (sink, seen, heard) = (Arc::clone(&self.sink), Arc::clone(&seen), Arc::clone(&self.heard));
             Pump::start(Arc::clone(pair.socket(rtcp)), move |from, packet| {
                 if is_host(from, host) {
                     seen[usize::from(rtcp)].store(from.port(), Ordering::Relaxed);
+                    heard.store(true, Ordering::Relaxed);
                     sink.media(track, rtcp, &packet);
                 }
             })
@@ -337,6 +371,51 @@ impl Camera {
             announced: announced.filter(|(rtp, rtcp)| *rtp != 0 && *rtcp != 0),
             seen,
         }
+    }
+
+    /// Set everything up with frames that brings nothing over UDP, and play it.
+    async fn renew(&self, play: &Message) -> Result<(), Unanswered> {
+        let _turn = self.turn.lock().await;
+        let (setups, old) = {
+            let state = self.lock();
+            (state.setups.clone(), play.header("Session").map(std::borrow::Cow::into_owned))
+        };
+        let Some(old) = old.map(|old| session_id(&old).to_owned()) else { return Ok(()) };
+        let mut new: Option<String> = None;
+        for (track, (setup, said)) in setups {
+            let channels = (track * 2, track * 2 + 1);
+            let mut setup = setup;
+            setup.set("Transport", &said.over_tcp(channels).to_string());
+            setup.remove("Session");
+            if let Some(new) = &new {
+                setup.set("Session", new);
+            }
+            let answer = self.request_in_turn(&setup).await?;
+            let session = answer.header("Session").map(|session| session_id(&session).to_owned());
+            let Some(session) = session.filter(|_| succeeded(&answer)) else { return Ok(()) };
+            let said =
+                answer.header("Transport").and_then(|value| transport::parse(&value).into_iter().next());
+            let channels = said.and_then(|said| said.interleaved).unwrap_or(channels);
+            if new.is_none() {
+                // The camera takes frames: the other session has no more use, and may be in the way.
+                let url = self.lock().aggregate.clone().unwrap_or_default();
+                let end = Message::request("TEARDOWN", &url).with("CSeq", "0").with("Session", &old);
+                self.request_in_turn(&end).await?;
+                self.lock().renewed = Some((old.clone(), session.clone()));
+                new = Some(session);
+            }
+            let mut state = self.lock();
+            state.channels.insert(channels.0, (track, false));
+            state.channels.insert(channels.1, (track, true));
+            state.setups.remove(&track);
+            state.lower = Some(Lower::Tcp);
+            let ports = state.tracks.insert(track, Leg::Tcp { channels });
+            drop(state);
+            drop(ports);
+            self.sink.moved(track, Lower::Tcp);
+        }
+        self.request_in_turn(play).await?;
+        Ok(())
     }
 
     /// Send once, with our own number and login.
@@ -355,6 +434,9 @@ impl Camera {
                 state.expire(old);
             }
             request.set("CSeq", &number.to_string());
+            if let Some((known, now)) = &state.renewed {
+                request.map("Session", |value| (session_id(value) == known).then(|| now.clone()));
+            }
             if let Some(login) = &self.login {
                 request.remove("Authorization");
                 if let (Some(answers), Some(method), Some(uri)) =
@@ -369,7 +451,14 @@ impl Camera {
             return Err(Unanswered::TimedOut);
         }
         match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
-            Ok(Ok(answer)) => Ok(answer),
+            Ok(Ok(mut answer)) => {
+                if let Some((known, now)) = &self.lock().renewed {
+                    answer.map("Session", |value| {
+                        (session_id(value) == now).then(|| value.replacen(now.as_str(), known, 1))
+                    });
+                }
+                Ok(answer)
+            }
             Ok(Err(_)) => Err(Unanswered::Over),
             Err(_) => {
                 let mut state = self.lock();
@@ -446,6 +535,7 @@ impl Camera {
     async fn frame(&self, channel: u8, payload: &Bytes) {
         // A channel of nobody is an oddity, and no reason to stop.
         let Some((track, rtcp)) = self.lock().channels.get(&channel).copied() else { return };
+        self.heard.store(true, Ordering::Relaxed);
         if let Some((outlet, channel)) = self.sink.waits_in(track, rtcp) {
             outlet.room(channel).await;
         }
@@ -467,7 +557,7 @@ impl Camera {
         }
     }
 
-    async fn teardown(&self) {
+    async fn teardown(self: &Arc<Self>) {
         let (sessions, aggregate) = {
             let mut state = self.lock();
             (std::mem::take(&mut state.sessions), state.aggregate.clone())
@@ -486,6 +576,7 @@ impl Camera {
         let mut state = self.lock();
         state.over = true;
         state.waiting = None;
+        state.setups.clear();
         // Their tasks hold the sink.
         let tracks = std::mem::take(&mut state.tracks);
         drop(state);
@@ -504,6 +595,17 @@ impl State {
         if self.expired.len() > EXPIRED_MAX {
             self.expired.pop_front();
         }
+    }
+}
+
+/// See whether media comes after `play`.
+async fn watch(camera: Weak<Camera>, play: Message) {
+    tokio::time::sleep(NO_DATA).await;
+    let Some(camera) = camera.upgrade() else { return };
+    let silent = !camera.heard.load(Ordering::Relaxed) && !camera.lock().setups.is_empty();
+    if silent {
+        let renewed = camera.renew(&play).await;
+        tracing::debug!(?renewed, "nothing came over UDP");
     }
 }
 

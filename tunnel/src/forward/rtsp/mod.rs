@@ -40,7 +40,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use coconet::control::facts::RtspFacts;
 use coconet::wire::code::Reset;
 
-pub use camera::{ANSWER_TIMEOUT, TEARDOWN_TIMEOUT};
+pub use camera::{ANSWER_TIMEOUT, NO_DATA, TEARDOWN_TIMEOUT};
 pub use near::PENDING_MAX;
 use seen::Seen;
 use share::Shares;

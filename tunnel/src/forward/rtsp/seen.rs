@@ -64,6 +64,13 @@ impl Seen {
         state.tracks.insert(track, Heard { about, lower, reception, newest: None });
     }
 
+    /// A track comes another way now.
+    pub(super) fn moved(&self, track: u8, lower: Lower) {
+        if let Some(heard) = self.lock().tracks.get_mut(&track) {
+            heard.lower = lower;
+        }
+    }
+
     /// A track was torn down.
     pub(super) fn torn_down(&self, track: u8) {
         self.lock().tracks.remove(&track);

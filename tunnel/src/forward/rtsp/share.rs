@@ -40,7 +40,7 @@ pub const LINGER: Duration = Duration::from_secs(5);
 pub const REPORT: Duration = Duration::from_secs(5);
 
 /// How often the session is looked after.
-const TICK: Duration = Duration::from_secs(1);
+const TICK: Duration = Duration::from_millis(500);
 
 /// What a camera's session lives without requests when it does not say (RFC 2326, 12.37).
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -449,6 +449,10 @@ impl Sink for Shared {
 
     fn request(&self, request: Message) {
         tracing::debug!(method = request.method(), "a camera asks something of a shared session");
+    }
+
+    fn moved(&self, track: u8, lower: Lower) {
+        self.seen.moved(track, lower);
     }
 
     fn over(&self) {

@@ -118,6 +118,10 @@ impl Sink for Viewer {
         self.outlet.message(request.encode());
     }
 
+    fn moved(&self, track: u8, lower: Lower) {
+        self.seen.moved(track, lower);
+    }
+
     fn over(&self) {
         self.outlet.finish();
     }
