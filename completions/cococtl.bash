@@ -2781,7 +2781,7 @@ _cococtl() {
             return 0
             ;;
         cococtl__subcmd__tunnel__subcmd__expose)
-            opts="-h -V --name --network --can --login-file --max-clients --share --host-header --client-id-suffix --app --socket --json --help --version"
+            opts="-h -V --name --network --can --login-file --max-clients --share --host-header --client-id-suffix --discover --app --socket --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -297,6 +297,7 @@ complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from expose" -l socket -d 'Talk to the daemon behind this control socket' -r -F
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from expose" -l share -d 'rtsp: let all viewers share one session with the camera'
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from expose" -l client-id-suffix -d 'mqtt: make the client ids of different nodes distinct'
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from expose" -l discover -d 'Expose nothing: list the ONVIF cameras on the LAN with the URLs of their streams'
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from expose" -l json -d 'Print the daemon\'s answer as JSON, one line each'
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from expose" -s h -l help -d 'Print help'
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from expose" -s V -l version -d 'Print version'

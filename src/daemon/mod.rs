@@ -11,8 +11,9 @@ use coco_tunnel::carrier::proxy::Proxies;
 use coco_tunnel::forward::Service;
 use coconet::calendar::MonthError;
 use coconet::control::{
-    CreateInvite, CreateNetwork, Doctor, Done, Expose, InvitePurpose, Invited, JoinNetwork, Members, Network,
-    Networks, OPEN_TIMEOUT_S, Open, Ping, Pong, Status, Tunnel, Tunnels, Usage, VERSION,
+    Cameras, CreateInvite, CreateNetwork, Doctor, Done, Expose, FindCameras, InvitePurpose, Invited,
+    JoinNetwork, Members, Network, Networks, OPEN_TIMEOUT_S, Open, Ping, Pong, Status, Tunnel, Tunnels,
+    Usage, VERSION,
 };
 use coconet::grant::Capabilities;
 use coconet::id::NetworkId;
@@ -40,6 +41,7 @@ use crate::random;
 use crate::state_dir::{StateDir, StateDirError};
 use crate::store::{NetworkRow, Served, Store, TunnelEnd};
 use crate::surroundings::Surroundings;
+use crate::surroundings::cameras;
 use crate::surroundings::links::Links;
 use crate::tunnel::{Exposure, Listener, Opened, OpenedOptions, Sockets, Transports, target_answers};
 
@@ -379,6 +381,18 @@ impl Daemon {
         tunnels.extend(lock(&self.tunnels).values().map(|opened| opened.status()));
         tunnels.sort_by(|a, b| (&a.network, &a.resource, &a.id).cmp(&(&b.network, &b.resource, &b.id)));
         Tunnels { version: VERSION, tunnels }
+    }
+
+    /// Cameras on the LAN.
+    pub async fn cameras(&self, request: FindCameras) -> Result<Cameras> {
+        if !self.config.lan.discovery {
+            return Err(Fault::failed("this daemon says nothing on the LAN")
+                .hint("set discovery = true under [lan] in its configuration, or name the camera's URL"));
+        }
+        let links = Arc::clone(&self.around.links().borrow());
+        let cameras = cameras::find(&links, request.login.as_ref()).await;
+        let cameras = cameras.map_err(|error| Fault::failed("cannot look for cameras").because(&error))?;
+        Ok(Cameras { version: VERSION, cameras })
     }
 
     /// What stands between this node and the others, in one network or in all.
