@@ -85,6 +85,7 @@ pub(crate) const CORPUS: &[(&str, &[u8], &str)] = &[
     ("a target that is a query", b"GET ?admin HTTP/1.1\r\nHost: $HOST\r\n\r\n", "target-form"),
     ("an asterisk with GET", b"GET * HTTP/1.1\r\nHost: $HOST\r\n\r\n", "target-form"),
     ("a fragment", b"GET /a#b HTTP/1.1\r\nHost: $HOST\r\n\r\n", "target-form"),
+    ("a target that is no text", b"GET /\xc0\xaf HTTP/1.1\r\nHost: $HOST\r\n\r\n", "target-form"),
     ("a tab in the target", b"GET /a\tb HTTP/1.1\r\nHost: $HOST\r\n\r\n", "target-form"),
     ("a space in the target", b"GET /a b HTTP/1.1\r\nHost: $HOST\r\n\r\n", "request-line"),
     ("two spaces before the target", b"GET  / HTTP/1.1\r\nHost: $HOST\r\n\r\n", "request-line"),

@@ -345,7 +345,8 @@ fn judge_target(method: &[u8], target: &[u8]) -> Result<(), Refusal> {
     }
     // A fragment is never sent; what a server makes of one is anybody's guess.
     let strange = |byte: &u8| *byte <= b' ' || *byte == 0x7f || *byte == b'#';
-    if target.iter().any(strange) { Err(Refusal::TargetForm) } else { Ok(()) }
+    let text = core::str::from_utf8(target).is_ok();
+    if !text || target.iter().any(strange) { Err(Refusal::TargetForm) } else { Ok(()) }
 }
 
 fn host(head: &Head, old: bool) -> Result<Option<Bytes>, Refusal> {
