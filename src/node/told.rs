@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 use coconet::id::NodeId;
 
 /// Least time between two events about requests of one peer that were refused.
-pub const TELL_EVERY: Duration = Duration::from_secs(1);
+const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// Most peers that are remembered. More than have been refused something within [`TELL_EVERY`] are not told
 /// of at all.
-pub const PEERS_MAX: usize = 1024;
+const PEERS_MAX: usize = 1024;
 
 /// Of whom was told when.
 #[derive(Debug, Default)]
-pub struct Told(Mutex<BTreeMap<NodeId, Last>>);
+pub(super) struct Told(Mutex<BTreeMap<NodeId, Last>>);
 
 #[derive(Debug)]
 struct Last {
@@ -25,7 +25,7 @@ struct Last {
 
 impl Told {
     /// Whether to tell of `peer` now, and of how many times before that nothing was told of.
-    pub fn tell(&self, peer: NodeId, now: Instant) -> Option<u64> {
+    pub(super) fn tell(&self, peer: NodeId, now: Instant) -> Option<u64> {
         let mut peers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let recent = |last: &Last| now.saturating_duration_since(last.at) < TELL_EVERY;
         if !peers.contains_key(&peer) && peers.len() >= PEERS_MAX {

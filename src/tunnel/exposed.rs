@@ -16,10 +16,10 @@ use super::{Health, describe};
 
 /// Most clients that one node, whoever it is, has at one resource at a time, whatever the resource allows in
 /// all: each takes a file descriptor here and a connection of the target.
-pub const CLIENTS_PER_NODE_MAX: u32 = 256;
+const CLIENTS_PER_NODE_MAX: u32 = 256;
 
 /// Most questions of one node at a time whether a target answers. Each connects to it.
-pub const PROBES_PER_NODE_MAX: u32 = 4;
+const PROBES_PER_NODE_MAX: u32 = 4;
 
 /// What one node exposes, by resource.
 #[derive(Debug, Default)]
