@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![expect(clippy::print_stdout, reason = "tests say what they have measured")]
 
+mod age;
 mod cameras;
 mod dialogue;
 mod grants;

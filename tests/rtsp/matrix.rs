@@ -80,7 +80,8 @@ impl Cell {
     fn film(&self, pictures: u64) -> Film {
         match self.camera {
             Camera::Gst(_) => Film::Whole(pictures),
-            Camera::Vlc => Film::Part(pictures),
+            // A player may count from before the first picture.
+            Camera::Vlc => Film::Part(pictures + RATE),
         }
     }
 
