@@ -4,7 +4,8 @@
 //! the peer was last: the manager rings the peer, so that both open their NATs towards each other, and
 //! gives a relay channel. A session that is up is driven ([`coco_tunnel::paths`]) by a task of its own
 //! (`Node::tend`), which asks for a relay when the driver wants one, and has the manager's session look
-//! whether this node's address has changed when data does not get through.
+//! whether this node's address has changed when data does not get through. Whatever waits anywhere is tried at once
+//! when something gets through again ([`coco_tunnel::endpoint::Endpoint::wake`]).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -176,7 +177,11 @@ impl Node {
                 () = &mut driving => return,
                 Some(notice) = told.recv() => match notice {
                     Notice::AskRelay => self.renew(peer, mode, &relay),
-                    Notice::Distress => self.manager().nudge(),
+                    Notice::Distress => {
+                        self.manager().nudge();
+                        self.endpoint().wake_if_deaf();
+                    }
+                    Notice::Awake => self.endpoint().wake(),
                     Notice::Changed(place, why) => {
                         let name = node_name(&self.ledger(), peer);
                         let message = format!("{name} {}: {why}", self.place_text(place));
@@ -201,7 +206,8 @@ impl Node {
         self.spawn(|node| async move {
             tokio::time::sleep(MOVE).await;
             if let Ok(Introduction { relay: Some(place), .. }) = node.introduce(peer, mode).await {
-                relay.send_if_modified(|known| known.replace(place) != Some(place));
+                // Said again even if it is the same: the way there may have been given up meanwhile.
+                relay.send_replace(Some(place));
             }
         });
     }
