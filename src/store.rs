@@ -9,13 +9,15 @@ use std::path::Path;
 use coconet::id::{Hash, NetworkId, NodeId};
 use coconet::name::Name;
 use coconet::path_mode::PathMode;
+use coconet::service::{Login, ServiceOptions};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::fault::{Fault, Result};
 
 /// The schema this version reads and writes.
-const SCHEMA: i64 = 2;
+const SCHEMA: i64 = 3;
 
 /// Jobs waiting for the database thread before callers wait themselves.
 const QUEUE: usize = 256;
@@ -61,10 +63,20 @@ pub struct TunnelRow {
 /// Which end of a tunnel is here.
 #[derive(Debug, Clone)]
 pub enum TunnelEnd {
-    /// The target's, with its URL.
-    Exposed(String),
+    /// The target's, with its URL and how it is served.
+    Exposed(String, Served),
     /// The listener's, with its address and the ways it may take.
     Opened(String, PathMode),
+}
+
+/// How an exposed target is served.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Served {
+    /// What `tunnel expose` was given.
+    pub options: ServiceOptions,
+    /// The target's login.
+    pub login: Option<Login>,
 }
 
 /// One verified ledger entry.
@@ -85,7 +97,7 @@ pub enum StoreError {
     #[error("the state database")]
     Sqlite(#[from] rusqlite::Error),
     /// Of another version.
-    #[error("the state database has schema {0}; this version reads schema 1")]
+    #[error("the state database has schema {0}; this version reads up to schema {SCHEMA}")]
     Schema(i64),
     /// The directory cannot be resolved, or the thread not started.
     #[error("the state database")]
@@ -251,17 +263,25 @@ impl Store {
     /// The tunnels of all networks.
     pub async fn tunnels(&self) -> Result<Vec<TunnelRow>> {
         self.run(|db| {
-            let mut query =
-                db.prepare("SELECT id, network, resource, exposed, place, path FROM tunnels ORDER BY id")?;
+            let mut query = db.prepare(
+                "SELECT id, network, resource, exposed, place, path, served FROM tunnels ORDER BY id",
+            )?;
             let rows = query.query_map([], |row| {
                 let resource: String = row.get(2)?;
                 let (place, path): (String, String) = (row.get(4)?, row.get(5)?);
                 let mode = path.parse().map_err(|_| rusqlite::Error::InvalidQuery)?;
+                let served: Option<String> = row.get(6)?;
+                let served = served.map(|text| serde_json::from_str(&text)).transpose();
+                let served = served.map_err(|_| rusqlite::Error::InvalidQuery)?.unwrap_or_default();
                 Ok(TunnelRow {
                     id: row.get::<_, u32>(0)?.into(),
                     network: NetworkId(Hash(row.get(1)?)),
                     resource: resource.parse().map_err(|_| rusqlite::Error::InvalidQuery)?,
-                    end: if row.get(3)? { TunnelEnd::Exposed(place) } else { TunnelEnd::Opened(place, mode) },
+                    end: if row.get(3)? {
+                        TunnelEnd::Exposed(place, served)
+                    } else {
+                        TunnelEnd::Opened(place, mode)
+                    },
                 })
             })?;
             rows.collect()
@@ -272,15 +292,19 @@ impl Store {
     /// Remember a tunnel; the same end of the same resource is replaced. Returns its number.
     pub async fn add_tunnel(&self, network: NetworkId, resource: Name, end: TunnelEnd) -> Result<u64> {
         self.run(move |db| {
-            let (exposed, place, mode) = match end {
-                TunnelEnd::Exposed(place) => (true, place, PathMode::default()),
-                TunnelEnd::Opened(place, mode) => (false, place, mode),
+            let (exposed, place, mode, served) = match end {
+                TunnelEnd::Exposed(place, served) => {
+                    // Plain data always is JSON.
+                    (true, place, PathMode::default(), serde_json::to_string(&served).ok())
+                }
+                TunnelEnd::Opened(place, mode) => (false, place, mode, None),
             };
             db.query_row(
-                "INSERT INTO tunnels (network, resource, exposed, place, path) VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT (network, resource, exposed)
-                 DO UPDATE SET place = excluded.place, path = excluded.path RETURNING id",
-                params![network.0.0, resource.as_str(), exposed, place, mode.as_str()],
+                "INSERT INTO tunnels (network, resource, exposed, place, path, served)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT (network, resource, exposed) DO UPDATE
+                 SET place = excluded.place, path = excluded.path, served = excluded.served RETURNING id",
+                params![network.0.0, resource.as_str(), exposed, place, mode.as_str(), served],
                 |row| row.get::<_, u32>(0).map(u64::from),
             )
         })
@@ -355,12 +379,18 @@ fn prepare(db: &mut Connection) -> std::result::Result<(), StoreError> {
                    bytes BLOB NOT NULL, PRIMARY KEY (network, seq)) WITHOUT ROWID;
                  CREATE TABLE tunnels (id INTEGER PRIMARY KEY AUTOINCREMENT, network BLOB NOT NULL,
                    resource TEXT NOT NULL, exposed INTEGER NOT NULL, place TEXT NOT NULL, path TEXT NOT NULL,
-                   UNIQUE (network, resource, exposed));
+                   served TEXT, UNIQUE (network, resource, exposed));
                  CREATE TABLE proofs (network BLOB NOT NULL, seq INTEGER NOT NULL, first BLOB NOT NULL,
                    second BLOB NOT NULL, PRIMARY KEY (network, seq, second)) WITHOUT ROWID;
                  CREATE TABLE peers (network BLOB NOT NULL, node BLOB NOT NULL, address TEXT NOT NULL,
                    used INTEGER NOT NULL, PRIMARY KEY (network, node)) WITHOUT ROWID;",
             )?;
+            change.pragma_update(None, "user_version", SCHEMA)?;
+            Ok(change.commit()?)
+        }
+        2 => {
+            let change = db.transaction()?;
+            change.execute_batch("ALTER TABLE tunnels ADD COLUMN served TEXT;")?;
             change.pragma_update(None, "user_version", SCHEMA)?;
             Ok(change.commit()?)
         }

@@ -12,7 +12,7 @@ use x25519_dalek::StaticSecret;
 use zeroize::Zeroizing;
 
 use crate::cbor;
-use crate::id::{InviteKey, NodeId, StampKey, StaticKey};
+use crate::id::{InviteKey, NodeId, StampKey, StaticKey, base32};
 
 /// Bytes of randomness that make a [`NodeKeys`].
 pub const SEED_LEN: usize = 64;
@@ -24,6 +24,9 @@ const FILE_MAGIC: &[u8] = b"coco-node-key-1\n";
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
 #[cbor(transparent)]
 pub struct Signature(#[cbor(with = "minicbor::bytes")] pub [u8; 64]);
+
+/// Characters of [`NodeKeys::alias`]: 80 bits.
+pub const ALIAS_LENGTH: usize = 16;
 
 /// The two secret keys of one node, or of a manager: Ed25519 to author, X25519 to talk.
 pub struct NodeKeys {
@@ -111,6 +114,15 @@ impl NodeKeys {
     /// A secret for another purpose, bound to these keys and to `label`.
     pub fn derive(&self, label: &str) -> Zeroizing<[u8; 32]> {
         Zeroizing::new(crate::id::Hash::of("coco/derive", &[label.as_bytes(), self.sign.as_bytes()]).0)
+    }
+
+    /// What applications behind this node know a peer by: always the same for the two, and without this
+    /// node's secret nobody finds out of whom.
+    pub fn alias(&self, peer: NodeId) -> String {
+        let secret = self.derive("alias");
+        let mut text = base32(&crate::id::Hash::of("coco/alias", &[&*secret, &peer.0]).0);
+        text.truncate(ALIAS_LENGTH);
+        text
     }
 
     /// Sign `message` under `domain`.

@@ -19,6 +19,8 @@ pub mod name;
 pub mod path_mode;
 pub mod recovery;
 pub mod resource;
+pub mod rights;
 pub mod role;
+pub mod service;
 pub mod target;
 pub mod wire;

@@ -8,6 +8,7 @@ use minicbor::encode::{self, Write};
 use minicbor::{Decode, Encode, Encoder};
 use serde::{Deserialize, Serialize};
 
+use crate::grant::Capabilities;
 use crate::name::Name;
 
 /// Most attributes of one resource.
@@ -18,6 +19,12 @@ pub const ATTRIBUTE_MAX: usize = 1024;
 
 /// The attribute that holds the path and query of an `http` or `rtsp` resource.
 pub const PATH: &str = "path";
+
+/// The attribute of a `tcp` resource that takes UDP on the same port, with the value `yes`.
+pub const UDP: &str = "udp";
+
+/// The attribute that holds what a grant gives that names nothing: capabilities, with spaces between.
+pub const CAN: &str = "can";
 
 /// The protocol a resource speaks.
 #[derive(
@@ -87,7 +94,8 @@ impl Kind {
     /// What can be done with a resource of this kind; a grant names some of these.
     pub fn capabilities(self) -> &'static [&'static str] {
         match self {
-            Self::Tcp => &["connect"],
+            // Exchanging is for one that takes UDP on the same port.
+            Self::Tcp => &["connect", "exchange"],
             Self::Udp => &["exchange"],
             Self::Http => &["read", "write"],
             Self::Rtsp => &["play", "record", "talk"],
@@ -128,6 +136,19 @@ impl Attributes {
     /// The value of one.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key.as_str() == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether a resource of `kind` with these takes datagrams.
+    pub fn takes_udp(&self, kind: Kind) -> bool {
+        kind == Kind::Udp || (kind == Kind::Tcp && self.get(UDP).is_some())
+    }
+
+    /// What a grant gives that names nothing: the exporter's choice, or all that can be done with `kind`.
+    pub fn usual(&self, kind: Kind) -> Option<Capabilities> {
+        let words = |text: &str| Capabilities::new(text.split(' ').map(str::to_owned).collect()).ok();
+        let chosen = self.get(CAN).and_then(words);
+        let all = || Capabilities::new(kind.capabilities().iter().map(ToString::to_string).collect()).ok();
+        chosen.filter(|chosen| chosen.fit(kind)).or_else(all)
     }
 
     /// All of them, by name.

@@ -15,6 +15,9 @@ use crate::resource::{ATTRIBUTE_MAX, Kind};
 /// Longest target URL, in bytes.
 pub const TARGET_MAX: usize = 2048;
 
+/// The scheme of a target that takes TCP and UDP on one port, as a name server does.
+const TCP_AND_UDP: &str = "tcp+udp";
+
 /// A parsed target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
@@ -26,6 +29,8 @@ pub struct Target {
     pub path: String,
     /// Whether the URL held a login, which is not kept.
     pub had_login: bool,
+    /// Of kind `tcp`: whether the same port takes UDP as well.
+    pub udp: bool,
 }
 
 /// Where a target is.
@@ -46,7 +51,9 @@ pub enum Place {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
     /// No `scheme://`, or one we do not know.
-    #[error("a target looks like tcp://HOST:PORT, udp://, http://, rtsp://, mqtt:// or unix:///PATH")]
+    #[error(
+        "a target looks like tcp://HOST:PORT, udp://, tcp+udp://, http://, rtsp://, mqtt:// or unix:///PATH"
+    )]
     Scheme,
     /// The scheme is one that must stay opaque.
     #[error("{0}:// is encrypted end to end and cannot be parsed: expose it as tcp://HOST:PORT")]
@@ -76,10 +83,11 @@ impl FromStr for Target {
         if scheme.eq_ignore_ascii_case("unix") {
             let absolute = rest.starts_with('/') && rest.len() > 1;
             let place = Place::Unix(PathBuf::from(rest));
-            let target = Self { kind: Kind::Tcp, place, path: String::new(), had_login: false };
+            let target = Self { kind: Kind::Tcp, place, path: String::new(), had_login: false, udp: false };
             return if absolute { Ok(target) } else { Err(TargetError::Host) };
         }
-        let kind = kind_of(scheme)?;
+        let udp = scheme.eq_ignore_ascii_case(TCP_AND_UDP);
+        let kind = if udp { Kind::Tcp } else { kind_of(scheme)? };
         let (authority, path) = match rest.find(['/', '?', '#']) {
             Some(at) => rest.split_at(at),
             None => (rest, ""),
@@ -89,18 +97,20 @@ impl FromStr for Target {
             None => (false, authority),
         };
         let (host, port) = host_and_port(kind, location)?;
-        Ok(Self { kind, place: Place::Net { host, port }, path: path_of(kind, path)?, had_login: login })
+        let place = Place::Net { host, port };
+        Ok(Self { kind, place, path: path_of(kind, path)?, had_login: login, udp })
     }
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.udp { TCP_AND_UDP } else { self.kind.as_str() };
         match &self.place {
             Place::Unix(path) => write!(f, "unix://{}", path.display()),
             Place::Net { host, port } if host.as_str().contains(':') => {
-                write!(f, "{}://[{}]:{port}{}", self.kind, host.as_str(), self.path)
+                write!(f, "{scheme}://[{}]:{port}{}", host.as_str(), self.path)
             }
-            Place::Net { host, port } => write!(f, "{}://{}:{port}{}", self.kind, host.as_str(), self.path),
+            Place::Net { host, port } => write!(f, "{scheme}://{}:{port}{}", host.as_str(), self.path),
         }
     }
 }
@@ -157,6 +167,7 @@ mod tests {
         for (text, printed) in [
             ("tcp://127.0.0.1:22", "tcp://127.0.0.1:22"),
             ("udp://[::1]:53", "udp://[::1]:53"),
+            ("TCP+UDP://dns:53", "tcp+udp://dns:53"),
             ("http://nas.local", "http://nas.local:80"),
             ("http://nas:8080/a?b=c#d", "http://nas:8080/a?b=c"),
             ("rtsp://192.168.1.20/stream1", "rtsp://192.168.1.20:554/stream1"),

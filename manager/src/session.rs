@@ -112,7 +112,7 @@ struct Stream {
 
 impl Stream {
     async fn serve(self, channel: Channel) {
-        let Channel { mut tx, mut rx } = channel;
+        let Channel { mut tx, mut rx, .. } = channel;
         let request = match timeout(REQUEST_TIMEOUT, frame::read(&mut rx)).await {
             Ok(Ok(request)) => request,
             Ok(Err(FrameError::Malformed(_))) => {

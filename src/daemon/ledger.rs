@@ -148,6 +148,15 @@ async fn translate(node: &Node, change: Change) -> Result<Op> {
             if until_ms.is_some_and(|until| until <= node.now()) {
                 return Err(Fault::usage("the end of the grant is in the past"));
             }
+            let ledger = node.ledger();
+            let usual = || {
+                let known = ledger.state().resources().get(&resource)?;
+                known.attributes.usual(known.kind)
+            };
+            let can = can.or_else(usual).ok_or_else(|| {
+                Fault::not_found(format!("no resource {resource} in {}", node.name()))
+                    .hint(format!("cococtl network show {}", node.name()))
+            })?;
             Op::Grant(Grant { user, resource, can, when, until: until_ms })
         }
         Change::RevokeGrant { user, resource } => Op::RevokeGrant(RevokeGrant { user, resource }),

@@ -8,11 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use coco_tunnel::carrier::proxy::Proxies;
+use coco_tunnel::forward::Service;
 use coconet::calendar::MonthError;
 use coconet::control::{
     CreateInvite, CreateNetwork, Doctor, Done, Expose, InvitePurpose, Invited, JoinNetwork, Members, Network,
     Networks, OPEN_TIMEOUT_S, Open, Ping, Pong, Status, Tunnel, Tunnels, Usage, VERSION,
 };
+use coconet::grant::Capabilities;
 use coconet::id::NetworkId;
 use coconet::invite::Invitation;
 use coconet::key::InviteSecret;
@@ -20,7 +22,7 @@ use coconet::ledger::{Invite, Op, Publish, Purpose, RemoveNode, Violation, Withd
 use coconet::manager_addr::ManagerAddr;
 use coconet::name::Name;
 use coconet::path_mode::PathMode;
-use coconet::resource::{Attributes, Kind, PATH};
+use coconet::resource::{Attributes, CAN, PATH, UDP};
 use coconet::target::Target;
 use futures_util::future::join_all;
 use tokio::sync::watch;
@@ -35,10 +37,10 @@ use crate::node::uplink::Uplink;
 use crate::node::{Node, node_name};
 use crate::random;
 use crate::state_dir::{StateDir, StateDirError};
-use crate::store::{NetworkRow, Store, TunnelEnd};
+use crate::store::{NetworkRow, Served, Store, TunnelEnd};
 use crate::surroundings::Surroundings;
 use crate::surroundings::links::Links;
-use crate::tunnel::{Exposure, Listener, Opened, OpenedOptions, bind_listener, target_answers};
+use crate::tunnel::{Exposure, Listener, Opened, OpenedOptions, Sockets, Transports, target_answers};
 
 /// Longest life of an invite, in seconds: a year.
 pub const INVITE_LIFE_MAX_S: u64 = 365 * 24 * 3600;
@@ -94,7 +96,9 @@ impl Daemon {
                 continue;
             };
             let restored = match row.end {
-                TunnelEnd::Exposed(url) => expose_on(&node, row.id, row.resource.clone(), &url),
+                TunnelEnd::Exposed(url, served) => {
+                    expose_on(&node, row.id, row.resource.clone(), &url, served)
+                }
                 TunnelEnd::Opened(listen, mode) => {
                     daemon.open_on(node, row.id, row.resource.clone(), &listen, mode)
                 }
@@ -276,17 +280,18 @@ impl Daemon {
     pub async fn expose(&self, request: Expose) -> Result<Tunnel> {
         let node = self.node_or_only(request.network.as_ref())?;
         let target = parse_target(&request.url)?;
-        if target.kind == Kind::Udp {
-            return Err(Fault::usage("udp resources are not forwarded by this version"));
+        let Expose { can, login, options, .. } = request;
+        options.fit(target.kind, login.is_some()).map_err(|error| {
+            Fault::usage(format!("this option does not fit a {} target", target.kind)).because(&error)
+        })?;
+        if can.as_ref().is_some_and(|can| !can.fit(target.kind)) {
+            return Err(Fault::usage("this cannot be done with it").hint(format!(
+                "{}: {}",
+                target.kind,
+                target.kind.capabilities().join(", ")
+            )));
         }
-        let path = target.path.clone();
-        let map = if path.is_empty() {
-            BTreeMap::new()
-        } else {
-            BTreeMap::from([(Name::closest(PATH, PATH), path)])
-        };
-        let attributes =
-            Attributes::new(map).map_err(|error| Fault::usage("the URL's path").because(&error))?;
+        let attributes = attributes_of(&target, can.as_ref())?;
         let publish = Publish { name: request.name.clone(), kind: target.kind, attributes };
         let known = node.ledger();
         let known = known.state().resources().get(&request.name);
@@ -298,9 +303,11 @@ impl Daemon {
         }
         let adding = self.adding.lock().await;
         self.require_joined(&node)?;
-        let end = TunnelEnd::Exposed(target.to_string());
+        let served = Served { options, login };
+        let end = TunnelEnd::Exposed(target.to_string(), served.clone());
         let id = self.store.add_tunnel(node.network(), request.name.clone(), end).await?;
-        let exposure = Arc::new(Exposure::new(id, request.name, target.clone()));
+        let service = Service::new(target.clone(), served.options, served.login);
+        let exposure = Arc::new(Exposure::new(id, request.name, service));
         node.exposures().insert(Arc::clone(&exposure));
         drop(adding);
         if let Err(error) = target_answers(&target).await {
@@ -324,11 +331,12 @@ impl Daemon {
             let _ = node.manager().catch_up().await;
         }
         self.require_not_open(&node, &request.resource)?;
-        let listener = bind_listener(listen)?;
+        let transports = Transports::of(&node, &request.resource);
+        let sockets = Sockets::bind(listen, transports)?;
         let options = OpenedOptions {
             id: 0,
             resource: request.resource.clone(),
-            listener: Listener::Bound(listener),
+            listener: Listener::Bound(sockets),
             max_clients: self.config.tunnel.max_clients,
             mode: request.path,
         };
@@ -619,9 +627,23 @@ async fn until_open(opened: &Opened) -> Result<()> {
     }
 }
 
-fn expose_on(node: &Node, id: u64, resource: Name, url: &str) -> Result<()> {
-    node.exposures().insert(Arc::new(Exposure::new(id, resource, parse_target(url)?)));
+fn expose_on(node: &Node, id: u64, resource: Name, url: &str, served: Served) -> Result<()> {
+    let service = Service::new(parse_target(url)?, served.options, served.login);
+    node.exposures().insert(Arc::new(Exposure::new(id, resource, service)));
     Ok(())
+}
+
+/// What the network is told of a target.
+fn attributes_of(target: &Target, can: Option<&Capabilities>) -> Result<Attributes> {
+    let path = (!target.path.is_empty()).then(|| (PATH, target.path.clone()));
+    let udp = target.udp.then(|| (UDP, "yes".to_owned()));
+    if can.is_some_and(|can| can.words().iter().any(|word| word.contains(' '))) {
+        return Err(Fault::usage("what a grant gives by default cannot hold spaces")
+            .hint("leave out --can, and name it in each grant"));
+    }
+    let told = path.into_iter().chain(udp).chain(can.map(|can| (CAN, can.words().join(" "))));
+    let map = told.map(|(name, value)| (Name::closest(name, name), value)).collect();
+    Attributes::new(map).map_err(|error| Fault::usage("the URL's path, or --can").because(&error))
 }
 
 fn parse_target(url: &str) -> Result<Target> {

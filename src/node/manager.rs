@@ -382,7 +382,7 @@ impl ManagerLink {
         self.events.send(Some(&self.name), "manager-online", "registered with the manager");
         let (mut doubts, mut heard) = (self.book.doubts(), self.book.heard());
         let mut observed = session.observed();
-        let Channel { mut tx, mut rx } = channel;
+        let Channel { mut tx, mut rx, .. } = channel;
         loop {
             // A message may be half read when a member has something to say, so one read lasts until it is whole.
             let mut read = pin!(frame::read(&mut rx));

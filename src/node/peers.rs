@@ -256,17 +256,17 @@ impl Peers {
 }
 
 /// Ask for a resource on a session; what follows on the channel is the target's.
-pub async fn request(session: &Session, resource: &Name, probe: bool) -> Result<Channel> {
+pub async fn request(session: &Session, request: &Request) -> Result<Channel> {
     let mut channel = session.open().await.map_err(|ended| ended_fault(&ended))?;
-    let open = Request::Open { resource: resource.clone(), probe };
-    let sent = frame::write(&mut channel.tx, &open).await;
+    let sent = frame::write(&mut channel.tx, request).await;
     sent.map_err(|error| Fault::timed_out("the other node broke off").because(&error))?;
     Ok(channel)
 }
 
 /// Whether the exporter would open `resource` now.
 pub async fn probe(session: &Session, resource: &Name) -> Result<()> {
-    let mut channel = request(session, resource, true).await?;
+    let open = Request::Open { resource: resource.clone(), probe: true };
+    let mut channel = request(session, &open).await?;
     channel.tx.finish();
     match opened(&mut channel.rx).await {
         Ok(()) => Ok(()),

@@ -5,16 +5,19 @@
 //! and not granted give the same answer.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use coco_tunnel::channel::Channel;
-use coco_tunnel::forward::{self, Broken, Counted};
+use coco_tunnel::forward::{self, Broken, Caller, Counted, Local, Service};
 use coco_tunnel::frame;
 use coco_tunnel::session::{Ended, Session};
 use coconet::id::NodeId;
 use coconet::ledger::{Access, Standing};
 use coconet::name::Name;
 use coconet::path_mode::PathMode;
+use coconet::resource::Kind;
+use coconet::rights::Rights;
 use coconet::wire::code::{Close, Reset};
 use coconet::wire::node::{Reply, Request};
 use tokio::task::JoinSet;
@@ -65,6 +68,10 @@ impl Node {
                 self.heard(peer, PathMode::default());
                 self.open(peer, &resource, probe, channel).await;
             }
+            Ok(Ok(Request::Exchange(resource))) => {
+                self.heard(peer, PathMode::default());
+                self.exchange(peer, &resource, channel).await;
+            }
             Ok(Err(error)) => {
                 tracing::debug!(network = %self.name, %peer, %error, "malformed request");
                 channel.reset(Reset::Protocol);
@@ -74,23 +81,22 @@ impl Node {
     }
 
     async fn open(self: &Arc<Self>, peer: NodeId, resource: &Name, probe: bool, mut channel: Channel) {
-        let Some((exposure, _)) = self.permitted(peer, resource) else {
-            self.events.send(Some(&self.name), "refused", format!("{resource} to {peer}: not permitted"));
-            reply(&mut channel, Reply::refused(Reset::NotPermitted, "not permitted")).await;
+        let Some(Permit { exposure, rights, .. }) = self.permitted(peer, resource) else {
+            self.refuse(peer, resource, channel).await;
             return;
         };
-        let meter = exposure.meter();
-        let local = match forward::connect(exposure.place()).await {
+        let service = exposure.service();
+        if is_full(service) {
+            reply(&mut channel, Reply::refused(Reset::MaxClients, "no more clients at a time")).await;
+            return;
+        }
+        let kind = service.target.kind;
+        // The forwarder of RTSP connects when the player asks for something.
+        let connects = probe || kind != Kind::Rtsp;
+        let local = match if connects { self.connect(&exposure, &mut channel).await } else { Ok(None) } {
             Ok(local) => local,
-            Err(error) => {
-                tracing::debug!(network = %self.name, %resource, %error, "target not reachable");
-                exposure.failed(&error);
-                // The reason, without the target's address: that is nobody else's business.
-                reply(&mut channel, Reply::refused(Reset::Unreachable, &describe(&error))).await;
-                return;
-            }
+            Err(Unreachable) => return,
         };
-        exposure.works();
         if probe {
             reply(&mut channel, Reply::Ok).await;
             return;
@@ -98,30 +104,115 @@ impl Node {
         if frame::write(&mut channel.tx, &Reply::Ok).await.is_err() {
             return;
         }
-        let _counted = Counted::new(meter);
-        let ended = forward::splice(local, channel, false, meter, self.right_ends(peer, resource)).await;
-        if let Err(Broken::Here(code)) = &ended {
+        let _counted = Counted::new(&service.meter);
+        let cut = self.right_ends(peer, resource, &rights);
+        let caller = Caller { alias: self.alias(peer), rights: rights.clone() };
+        let ended = match (kind, local) {
+            (Kind::Rtsp, _) => forward::rtsp::far(service, &caller, channel, cut).await,
+            (Kind::Http, Some(local)) => forward::http::far(service, &caller, local, channel, cut).await,
+            (Kind::Mqtt, Some(local)) => forward::mqtt::far(service, &caller, local, channel, cut).await,
+            (Kind::Tcp, Some(local)) if rights.may("connect") => {
+                forward::splice(local, channel, false, &service.meter, cut).await
+            }
+            (Kind::Tcp, _) => Err(refused(channel, Reset::NotPermitted)),
+            (Kind::Udp | Kind::Http | Kind::Mqtt, _) => Err(refused(channel, Reset::Unsupported)),
+        };
+        self.tell_end(peer, resource, &ended);
+    }
+
+    /// Exchange datagrams.
+    async fn exchange(self: &Arc<Self>, peer: NodeId, resource: &Name, mut channel: Channel) {
+        let permit = self.permitted(peer, resource);
+        let Some(Permit { exposure, rights, .. }) = permit.filter(|permit| permit.rights.may("exchange"))
+        else {
+            self.refuse(peer, resource, channel).await;
+            return;
+        };
+        let service = exposure.service();
+        if service.target.kind != Kind::Udp && !service.target.udp {
+            let reason = "it takes no datagrams";
+            reply(&mut channel, Reply::refused(Reset::Unsupported, reason)).await;
+            return;
+        }
+        if is_full(service) {
+            reply(&mut channel, Reply::refused(Reset::MaxClients, "no more clients at a time")).await;
+            return;
+        }
+        // Taken before the answer, after which the other end sends.
+        let flows = channel.flows();
+        if frame::write(&mut channel.tx, &Reply::Ok).await.is_err() {
+            return;
+        }
+        let cut = self.right_ends(peer, resource, &rights);
+        let ended = forward::udp::far(service, channel, flows, cut).await;
+        self.tell_end(peer, resource, &ended);
+    }
+
+    /// A socket to the target, where it takes connections. What stands in the way is told, and that it does.
+    async fn connect(
+        &self,
+        exposure: &Exposure,
+        channel: &mut Channel,
+    ) -> std::result::Result<Option<Local>, Unreachable> {
+        let target = &exposure.service().target;
+        let connected = match target.kind {
+            Kind::Udp => forward::udp::check(&target.place).await.map(|()| None),
+            Kind::Tcp | Kind::Http | Kind::Rtsp | Kind::Mqtt => {
+                forward::connect(&target.place).await.map(Some)
+            }
+        };
+        match connected {
+            Ok(local) => {
+                exposure.works();
+                Ok(local)
+            }
+            Err(error) => {
+                tracing::debug!(network = %self.name, resource = %exposure.resource(), %error, "target not reachable");
+                exposure.failed(&error);
+                // The reason, without the target's address: that is nobody else's business.
+                reply(channel, Reply::refused(Reset::Unreachable, &describe(&error))).await;
+                Err(Unreachable)
+            }
+        }
+    }
+
+    /// What applications behind this node know `peer` by.
+    fn alias(&self, peer: NodeId) -> String {
+        self.keys().alias(peer)
+    }
+
+    async fn refuse(&self, peer: NodeId, resource: &Name, mut channel: Channel) {
+        self.events.send(Some(&self.name), "refused", format!("{resource} to {peer}: not permitted"));
+        reply(&mut channel, Reply::refused(Reset::NotPermitted, "not permitted")).await;
+    }
+
+    fn tell_end(&self, peer: NodeId, resource: &Name, ended: &std::result::Result<(), Broken>) {
+        if let Err(Broken::Here(code)) = ended {
             self.events.send(Some(&self.name), "refused", format!("{resource} to {peer} was cut: {code}"));
         }
         tracing::debug!(network = %self.name, %resource, ?ended, "stream ended");
     }
 
-    /// The exposure of `resource`, when the ledger says that it is ours and that `peer` may use it now,
-    /// and until when it may.
-    fn permitted(&self, peer: NodeId, resource: &Name) -> Option<(Arc<Exposure>, Option<u64>)> {
+    /// When the ledger says that `resource` is ours and that `peer` may use it now: what of it, and until
+    /// when.
+    fn permitted(&self, peer: NodeId, resource: &Name) -> Option<Permit> {
         let ledger = self.ledger();
-        let ours = ledger.state().resources().get(resource).is_some_and(|known| known.node == self.id());
-        let access = ledger.state().access(peer, resource, self.now());
-        match (self.exposures.get(resource), access) {
-            (Some(exposure), Access::Until(end)) if ours => Some((exposure, end)),
-            (Some(_), Access::Until(_) | Access::Denied) | (None, _) => None,
+        let state = ledger.state();
+        let ours = state.resources().get(resource).is_some_and(|known| known.node == self.id());
+        let exposure = self.exposures.get(resource).filter(|_| ours)?;
+        let rights = state.rights(peer, resource)?;
+        match state.access(peer, resource, self.now()) {
+            Access::Until(end) => Some(Permit { exposure, rights, end }),
+            Access::Denied => None,
         }
     }
 
-    /// Resolves when `peer` may no longer use `resource`.
-    async fn right_ends(&self, peer: NodeId, resource: &Name) -> Reset {
+    /// Resolves when `peer` may no longer use `resource`, or other parts of it than at the beginning.
+    async fn right_ends(&self, peer: NodeId, resource: &Name, rights: &Rights) -> Reset {
         let mut ledger = self.book.watch();
-        while let Some((_, end)) = self.permitted(peer, resource) {
+        while let Some(Permit { end, .. }) =
+            self.permitted(peer, resource).filter(|permit| permit.rights == *rights)
+        {
             // The wall clock may be set meanwhile: look at it again now and then.
             let left = end.map_or(CLOCK_CHECK, |end| Duration::from_millis(end.saturating_sub(self.now())));
             tokio::select! {
@@ -135,6 +226,26 @@ impl Node {
         }
         Reset::Revoked
     }
+}
+
+/// What a peer was allowed.
+struct Permit {
+    exposure: Arc<Exposure>,
+    rights: Rights,
+    end: Option<u64>,
+}
+
+/// The target does not answer, and the peer was told.
+struct Unreachable;
+
+fn is_full(service: &Service) -> bool {
+    let clients = service.meter.clients.load(Ordering::Relaxed);
+    service.options.max_clients.is_some_and(|max| clients >= u64::from(max))
+}
+
+fn refused(mut channel: Channel, code: Reset) -> Broken {
+    channel.reset(code);
+    Broken::Here(code)
 }
 
 async fn reply(channel: &mut Channel, reply: Reply) {

@@ -5,10 +5,12 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use coco_tunnel::forward::{self, Meter};
+use coco_tunnel::forward::{self, Service, udp};
 use coconet::control::{Direction, Tunnel, TunnelState};
 use coconet::name::Name;
-use coconet::target::{Place, Target};
+use coconet::resource::Kind;
+use coconet::service::ServiceOptions;
+use coconet::target::Target;
 
 use super::{Health, describe};
 
@@ -21,8 +23,7 @@ pub struct Exposures(Mutex<BTreeMap<Name, Arc<Exposure>>>);
 pub struct Exposure {
     id: u64,
     resource: Name,
-    target: Target,
-    meter: Meter,
+    service: Service,
     health: Health,
 }
 
@@ -53,9 +54,9 @@ impl Exposures {
 }
 
 impl Exposure {
-    /// Expose `target` as `resource`.
-    pub fn new(id: u64, resource: Name, target: Target) -> Self {
-        Self { id, resource, target, meter: Meter::default(), health: Health::new(TunnelState::Open) }
+    /// Expose what `service` serves as `resource`.
+    pub fn new(id: u64, resource: Name, service: Service) -> Self {
+        Self { id, resource, service, health: Health::new(TunnelState::Open) }
     }
 
     /// Its number.
@@ -68,19 +69,14 @@ impl Exposure {
         &self.resource
     }
 
-    /// Where to connect.
-    pub fn place(&self) -> &Place {
-        &self.target.place
-    }
-
-    /// What went through it.
-    pub fn meter(&self) -> &Meter {
-        &self.meter
+    /// What is behind it.
+    pub fn service(&self) -> &Service {
+        &self.service
     }
 
     /// The target did not answer.
     pub fn failed(&self, error: &io::Error) {
-        self.meter.failures.fetch_add(1, Ordering::Relaxed);
+        self.service.meter.failures.fetch_add(1, Ordering::Relaxed);
         self.health.fails(TunnelState::Failed, format!("the target does not answer: {error}"));
     }
 
@@ -91,14 +87,23 @@ impl Exposure {
 
     /// What a list says of it.
     pub fn status(&self, network: &Name) -> Tunnel {
-        let kind = self.target.kind;
+        let Service { target, options, login, meter, .. } = &self.service;
         let common =
-            describe(self.id, network, &self.resource, kind, Direction::Expose, &self.health, &self.meter);
-        Tunnel { target: Some(self.target.to_string()), ..common }
+            describe(self.id, network, &self.resource, target.kind, Direction::Expose, &self.health, meter);
+        Tunnel {
+            target: Some(target.to_string()),
+            options: (*options != ServiceOptions::default()).then(|| options.clone()),
+            login: login.is_some(),
+            facts: self.service.facts(),
+            ..common
+        }
     }
 }
 
 /// Whether a target accepts a connection now.
 pub async fn target_answers(target: &Target) -> io::Result<()> {
-    forward::connect(&target.place).await.map(|_| ())
+    match target.kind {
+        Kind::Udp => udp::check(&target.place).await,
+        Kind::Tcp | Kind::Http | Kind::Rtsp | Kind::Mqtt => forward::connect(&target.place).await.map(|_| ()),
+    }
 }

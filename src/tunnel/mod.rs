@@ -3,6 +3,7 @@
 
 mod exposed;
 mod opened;
+mod sockets;
 
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
@@ -13,7 +14,8 @@ use coconet::name::Name;
 use coconet::resource::Kind;
 
 pub use exposed::{Exposure, Exposures, target_answers};
-pub use opened::{Listener, Opened, OpenedOptions, bind_listener};
+pub use opened::{Listener, Opened, OpenedOptions};
+pub use sockets::{Sockets, Transports};
 
 use crate::clock;
 
@@ -104,5 +106,8 @@ fn describe(
         failures: meter.failures.load(Ordering::Relaxed),
         bytes_in: meter.bytes_in.load(Ordering::Relaxed),
         bytes_out: meter.bytes_out.load(Ordering::Relaxed),
+        options: None,
+        login: false,
+        facts: None,
     }
 }

@@ -1,19 +1,20 @@
 //! The listener's end of a tunnel.
 //!
-//! [`Opened::run`] accepts local connections and joins each to a stream to the exporter, while
-//! [`Opened::keep`] sees to it that the tunnel's state is true: it asks the exporter whether the
+//! [`Opened::run`] accepts local connections and joins each to a stream to the exporter,
+//! [`Opened::exchange`] carries datagrams, and [`Opened::keep`] sees to it that the tunnel's state is true: it asks the exporter whether the
 //! resource would open, holds the session, and asks again when the session ends, the ledger changes or a
 //! connection fails. The listener stays bound all the while, so that applications need not be told.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use coco_tunnel::forward::{self, Broken, Counted, Local, Meter};
+use coco_tunnel::channel::Channel;
+use coco_tunnel::forward::{self, Broken, Counted, Local, Meter, http, udp};
 use coco_tunnel::session::{Ended, Session};
-use coconet::control::{Direction, ErrorKind, Tunnel, TunnelState};
+use coconet::control::{Direction, ErrorKind, Facts, Tunnel, TunnelState};
 use coconet::id::NodeId;
 use coconet::name::Name;
 use coconet::path_mode::PathMode;
@@ -21,14 +22,15 @@ use coconet::resource::{Kind, PATH};
 use coconet::role::Action;
 use coconet::target::local_url;
 use coconet::wire::code::Reset;
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpListener, TcpStream};
+use coconet::wire::node::Request;
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{Notify, Semaphore, watch};
 
+use super::sockets::{Sockets, Transports};
 use super::{Health, describe};
 use crate::events::Events;
 use crate::fault::{Fault, Result};
-use crate::node::peers::{probe, request};
+use crate::node::peers::{self, probe};
 use crate::node::{Node, node_name};
 
 /// First pause before a tunnel that does not work is tried again.
@@ -42,9 +44,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Pause between two tries to listen where a restored tunnel did before.
 const REBIND_PAUSE: Duration = Duration::from_secs(1);
-
-/// Local connections the kernel holds ready.
-const BACKLOG: i32 = 1024;
 
 /// What an opened tunnel is made of.
 #[derive(Debug)]
@@ -65,7 +64,7 @@ pub struct OpenedOptions {
 #[derive(Debug)]
 pub enum Listener {
     /// Here already.
-    Bound(TcpListener),
+    Bound(Sockets),
     /// Where it did before this daemon started. Applications were told, so no other address will do: when
     /// it is taken, the tunnel has failed until it is free again.
     Restored(SocketAddr),
@@ -81,6 +80,7 @@ pub struct Opened {
     listen: SocketAddr,
     places: Arc<Semaphore>,
     meter: Meter,
+    udp: udp::Counters,
     health: Health,
     kick: Notify,
     closed: watch::Sender<bool>,
@@ -91,12 +91,12 @@ impl Opened {
     /// Begin to serve the listener.
     pub fn start(node: Arc<Node>, options: OpenedOptions, events: Events) -> Result<Arc<Self>> {
         let OpenedOptions { id, resource, listener, max_clients, mode } = options;
-        let (listen, listener, health) = match listener {
-            Listener::Bound(listener) => {
-                let gone = |error| Fault::failed("the listener is gone").because(&error);
-                (listener.local_addr().map_err(gone)?, Some(listener), Health::new(TunnelState::Opening))
+        let (listen, sockets, health) = match listener {
+            Listener::Bound(sockets) => (sockets.address, Some(sockets), Health::new(TunnelState::Opening)),
+            Listener::Restored(listen) => {
+                let transports = Transports::of(&node, &resource);
+                (listen, Sockets::bind(Some(listen), transports).ok(), Health::restored())
             }
-            Listener::Restored(listen) => (listen, bind_listener(Some(listen)).ok(), Health::restored()),
         };
         let opened = Arc::new(Self {
             id: AtomicU64::new(id),
@@ -106,6 +106,7 @@ impl Opened {
             listen,
             places: Arc::new(Semaphore::new(max_clients as usize)),
             meter: Meter::default(),
+            udp: udp::Counters::default(),
             health,
             kick: Notify::new(),
             closed: watch::Sender::new(false),
@@ -113,15 +114,20 @@ impl Opened {
         });
         let serving = Arc::clone(&opened);
         tokio::spawn(async move {
-            let listener = match listener {
-                Some(listener) => listener,
+            let sockets = match sockets {
+                Some(sockets) => sockets,
                 None => match serving.rebind().await {
-                    Some(listener) => listener,
+                    Some(sockets) => sockets,
                     None => return,
                 },
             };
             tokio::spawn(Arc::clone(&serving).keep());
-            serving.run(listener).await;
+            if let Some(socket) = sockets.udp {
+                tokio::spawn(Arc::clone(&serving).exchange(socket));
+            }
+            if let Some(listener) = sockets.tcp {
+                serving.run(listener).await;
+            }
         });
         Ok(opened)
     }
@@ -167,6 +173,7 @@ impl Opened {
         let known = ledger.state().resources().get(&self.resource);
         let kind = known.map_or(Kind::Tcp, |known| known.kind);
         let path = known.and_then(|known| known.attributes.get(PATH)).unwrap_or_default();
+        let takes_udp = known.is_some_and(|known| known.attributes.takes_udp(known.kind));
         let common = describe(
             self.id(),
             self.node.name(),
@@ -181,8 +188,14 @@ impl Opened {
             listen: Some(self.listen.to_string()),
             node: known.map(|known| node_name(&ledger, known.node)),
             path_mode: Some(self.mode),
+            facts: takes_udp.then(|| Facts::Udp(self.udp.facts())),
             ..common
         }
+    }
+
+    fn kind(&self) -> Kind {
+        let ledger = self.node.ledger();
+        ledger.state().resources().get(&self.resource).map_or(Kind::Tcp, |known| known.kind)
     }
 
     /// Ask the exporter once, and say what came of it.
@@ -252,12 +265,12 @@ impl Opened {
         self.events.send(Some(self.node.name()), "tunnel", message);
     }
 
-    /// The listener, once its address is free; `None` when the tunnel was closed before.
-    async fn rebind(&self) -> Option<TcpListener> {
+    /// The sockets, once their address is free; `None` when the tunnel was closed before.
+    async fn rebind(&self) -> Option<Sockets> {
         let mut closed = self.closed.subscribe();
         loop {
-            match bind_listener(Some(self.listen)) {
-                Ok(listener) => return Some(listener),
+            match Sockets::bind(Some(self.listen), Transports::of(&self.node, &self.resource)) {
+                Ok(sockets) => return Some(sockets),
                 Err(fault) => {
                     if self.health.fails(TunnelState::Failed, fault.to_string()) {
                         self.tell();
@@ -334,17 +347,57 @@ impl Opened {
         }
     }
 
+    /// Carry datagrams for as long as the tunnel is open. The exchange with the exporter begins with the
+    /// first of them, and again after it broke.
+    async fn exchange(self: Arc<Self>, socket: UdpSocket) {
+        let mut closed = self.closed.subscribe();
+        let mut ended = self.closed.subscribe();
+        let exchanging = async {
+            while socket.readable().await.is_ok() {
+                let request = Request::Exchange(self.resource.clone());
+                let outcome = match self.channel(&request).await {
+                    Ok((peer, channel)) => {
+                        let cut = async {
+                            let _ = ended.wait_for(|closed| *closed).await;
+                            Reset::Closed
+                        };
+                        let outcome = udp::near(&socket, channel, &self.meter, &self.udp, cut).await;
+                        self.node.heard(peer, self.mode);
+                        outcome.map_err(|error| Fault::failed("the exchange ended").because(&error))
+                    }
+                    Err(fault) => Err(fault),
+                };
+                if let Err(fault) = outcome {
+                    tracing::debug!(resource = %self.resource, %fault, "no datagrams exchanged");
+                    self.meter.failures.fetch_add(1, Ordering::Relaxed);
+                    self.kick.notify_one();
+                    // What waits is late when it works again.
+                    let mut late = [0];
+                    while socket.try_recv(&mut late).is_ok() {}
+                    tokio::time::sleep(RETRY_FIRST).await;
+                }
+            }
+        };
+        tokio::select! {
+            () = exchanging => {}
+            _ = closed.wait_for(|closed| *closed) => {}
+        }
+    }
+
+    /// A channel to the exporter, on which `request` was sent.
+    async fn channel(&self, request: &Request) -> Result<(NodeId, Channel)> {
+        let peer = self.exporter()?;
+        let session = self.node.proved_session(peer, self.mode).await?;
+        Ok((peer, peers::request(&session, request).await?))
+    }
+
     async fn forward(&self, stream: TcpStream) {
         let _counted = Counted::new(&self.meter);
         let local = Local::tcp(stream);
         let mut closed = self.closed.subscribe();
-        let channel = async {
-            let peer = self.exporter()?;
-            let session = self.node.proved_session(peer, self.mode).await?;
-            Ok::<_, Fault>((peer, request(&session, &self.resource, false).await?))
-        };
+        let request = Request::Open { resource: self.resource.clone(), probe: false };
         let channel = tokio::select! {
-            channel = channel => channel,
+            channel = self.channel(&request) => channel,
             _ = closed.wait_for(|closed| *closed) => Err(Fault::failed("closed")),
         };
         let (peer, channel) = match channel {
@@ -362,7 +415,16 @@ impl Opened {
             let _ = closed.wait_for(|closed| *closed).await;
             Reset::Closed
         };
-        match forward::splice(local, channel, true, &self.meter, cut).await {
+        let meter = &self.meter;
+        let ended = match self.kind() {
+            Kind::Http => {
+                let names = http::Names { listen: self.listen, resource: self.resource.to_string() };
+                http::near(local, channel, &names, meter, cut).await
+            }
+            Kind::Rtsp => forward::rtsp::near(local, channel, self.listen, meter, cut).await,
+            Kind::Tcp | Kind::Udp | Kind::Mqtt => forward::splice(local, channel, true, meter, cut).await,
+        };
+        match ended {
             Ok(()) => self.node.heard(peer, self.mode),
             Err(error) => {
                 tracing::debug!(resource = %self.resource, %error, "stream ended");
@@ -372,36 +434,6 @@ impl Opened {
             }
         }
     }
-}
-
-/// Bind a tunnel's listener, exclusively: no other socket can share or take the port.
-pub fn bind_listener(address: Option<SocketAddr>) -> Result<TcpListener> {
-    let address = address.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-    if !address.ip().is_loopback() {
-        return Err(Fault::new(ErrorKind::NotPermitted, format!("{address} is not a loopback address"))
-            .hint("a tunnel listens on 127.0.0.1 or [::1], for applications of this machine only"));
-    }
-    listen(address).map_err(|error| {
-        let fault = Fault::failed(format!("cannot listen on {address}")).because(&error);
-        match error.kind() {
-            io::ErrorKind::AddrInUse => {
-                fault.hint("choose another port with --listen, or leave it out for a free one")
-            }
-            io::ErrorKind::PermissionDenied => fault.hint("choose a port above 1023 with --listen"),
-            _ => fault,
-        }
-    })
-}
-
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // Without SO_REUSEADDR a restart would have to wait for old connections to time out; on Linux it
-    // does not let anybody else bind a port that is listened on.
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
 }
 
 /// Accept when there is a place: beyond the limit, connections wait in the kernel.

@@ -3,9 +3,13 @@
 //! Today a channel is one QUIC stream. The forwarders do not know, so that another carrier can stand
 //! beside it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use coconet::wire::code::Reset;
 use noq::{ReadError, ReadExactError, RecvStream, SendStream, StoppedError, VarInt, WriteError};
+
+use crate::flow::{Flows, Hub};
 
 /// Both directions.
 #[derive(Debug)]
@@ -14,6 +18,7 @@ pub struct Channel {
     pub tx: ChannelTx,
     /// From the other node.
     pub rx: ChannelRx,
+    hub: Arc<Hub>,
 }
 
 /// The sending half. Dropped without [`ChannelTx::finish`] it resets, so that a lost task is never
@@ -37,8 +42,13 @@ pub enum Cut {
 }
 
 impl Channel {
-    pub(crate) fn new(tx: SendStream, rx: RecvStream) -> Self {
-        Self { tx: ChannelTx(tx, false), rx: ChannelRx(rx) }
+    pub(crate) fn new(tx: SendStream, rx: RecvStream, hub: Arc<Hub>) -> Self {
+        Self { tx: ChannelTx(tx, false), rx: ChannelRx(rx), hub }
+    }
+
+    /// Take the datagram flows of this channel, before the other end can have sent in them.
+    pub fn flows(&self) -> Flows {
+        self.hub.take(VarInt::from(self.tx.0.id()).into_inner())
     }
 
     /// Cut both directions.

@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
+use crate::flow::{RECEIVE_BUFFER, SEND_BUFFER};
 use crate::noise::{self, LocalStatic, PeerStatic, QUIC_VERSION, ResetKey, TokenKey};
 use crate::relay::Switch;
 use crate::session::{Ended, Session, ended};
@@ -469,6 +470,8 @@ pub fn transport(keep_alive: Duration) -> TransportConfig {
         .max_idle_timeout(IDLE_TIMEOUT.try_into().ok())
         .keep_alive_interval(Some(keep_alive))
         .mtu_discovery_config(Some(mtu))
+        .datagram_receive_buffer_size(Some(RECEIVE_BUFFER))
+        .datagram_send_buffer_size(SEND_BUFFER)
         .max_concurrent_multipath_paths(PATHS_MAX)
         .send_observed_address_reports(true)
         .receive_observed_address_reports(true)
@@ -482,6 +485,7 @@ fn for_messages() -> TransportConfig {
     config
         .keep_alive_interval(None)
         .max_concurrent_bidi_streams(VarInt::from_u32(MESSAGE_STREAMS_MAX))
+        .datagram_receive_buffer_size(None)
         .stream_receive_window(VarInt::from_u32(MESSAGE_STREAM_WINDOW))
         .receive_window(VarInt::from_u32(MESSAGE_CONNECTION_WINDOW));
     config

@@ -95,7 +95,7 @@ async fn exchange(
     ledger: &impl LedgerCopy,
 ) -> Result<NodeId, NotAdmitted> {
     let ours = ledger.hello();
-    let Channel { tx, rx } = &mut channel;
+    let Channel { tx, rx, .. } = &mut channel;
     frame::write(tx, &ours).await.map_err(protocol)?;
     let theirs: Hello = frame::read(rx).await.map_err(protocol)?;
     if theirs.version != PROTOCOL_VERSION {

@@ -4,13 +4,14 @@
 //! is dialled, over the node's own UDP sockets (`socket`), or inside TLS where UDP is blocked ([`carrier`]). A [`session::Session`] is the result. On its
 //! first stream the nodes exchange greetings ([`greeting`]); after that each stream carries one
 //! request, and for an opened resource a [`channel::Channel`] that [`forward`] joins to a local
-//! socket.
+//! socket. What had better be lost than late goes beside it in datagrams ([`flow`]).
 
 #![warn(missing_docs)]
 
 pub mod carrier;
 pub mod channel;
 pub mod endpoint;
+pub mod flow;
 pub mod forward;
 pub mod frame;
 pub mod greeting;

@@ -10,6 +10,7 @@ use noq::{Connection, ConnectionError, PathId, VarInt};
 use tokio::sync::Notify;
 
 use crate::channel::Channel;
+use crate::flow::Hub;
 use crate::paths::policy::Why;
 use crate::socket::Place;
 
@@ -26,6 +27,7 @@ struct Shared {
     shown: Mutex<Shown>,
     rates: Mutex<(u64, u64)>,
     used: Notify,
+    hub: Arc<Hub>,
 }
 
 /// The way in use, and why it is.
@@ -75,11 +77,9 @@ pub struct SessionStats {
 impl Session {
     pub(crate) fn new(connection: Connection, peer: StaticKey) -> Self {
         let shown = Mutex::new(Shown { path: PathId::ZERO, why: Why::First });
-        Self {
-            connection,
-            peer,
-            shared: Arc::new(Shared { shown, rates: Mutex::default(), used: Notify::new() }),
-        }
+        let hub = Arc::new(Hub::new(connection.clone()));
+        let shared = Arc::new(Shared { shown, rates: Mutex::default(), used: Notify::new(), hub });
+        Self { connection, peer, shared }
     }
 
     /// Whose session it is.
@@ -91,14 +91,14 @@ impl Session {
     pub async fn open(&self) -> Result<Channel, Ended> {
         let (tx, rx) = self.connection.open_bi().await.map_err(ended)?;
         self.shared.used.notify_one();
-        Ok(Channel::new(tx, rx))
+        Ok(Channel::new(tx, rx, Arc::clone(&self.shared.hub)))
     }
 
     /// The next channel the other end opens.
     pub async fn accept(&self) -> Result<Channel, Ended> {
         let (tx, rx) = self.connection.accept_bi().await.map_err(ended)?;
         self.shared.used.notify_one();
-        Ok(Channel::new(tx, rx))
+        Ok(Channel::new(tx, rx, Arc::clone(&self.shared.hub)))
     }
 
     /// Close for everybody, with a reason the other end can act on. One that is over keeps the reason it

@@ -166,22 +166,17 @@ pub(crate) enum Node {
 pub(crate) enum Tunnel {
     /// Offer a service as a resource of a network
     #[command(after_help = "\
-A URL is one of tcp://HOST:PORT, udp://HOST:PORT, http://HOST[:PORT]/PATH, rtsp://HOST[:PORT]/PATH,
-mqtt://HOST[:PORT], unix:///PATH. Host and port are known to this node only.
+A URL is one of tcp://HOST:PORT, udp://HOST:PORT, tcp+udp://HOST:PORT, http://HOST[:PORT]/PATH,
+rtsp://HOST[:PORT]/PATH, mqtt://HOST[:PORT], unix:///PATH. Host and port are known to this node only.
+
+A login file holds USER:PASSWORD, or the two on a line each, and is readable by its owner only. The
+daemon keeps the login and uses it towards the target; whoever opens the resource never learns it.
 
 Examples:
-  $ cococtl tunnel expose rtsp://192.168.1.20/stream1 --name front-door
-  $ cococtl tunnel expose tcp://localhost:22 --name ssh --network home")]
-    Expose {
-        /// The service
-        url: String,
-        /// The name of the resource
-        #[arg(long)]
-        name: Name,
-        /// The network, where there is more than one
-        #[arg(long, value_name = "NAME")]
-        network: Option<Name>,
-    },
+  $ cococtl tunnel expose rtsp://192.168.1.20/stream1 --name front-door --login-file camera.login
+  $ cococtl tunnel expose tcp://localhost:22 --name ssh --network home
+  $ cococtl tunnel expose tcp+udp://192.168.1.1:53 --name dns --max-clients 20")]
+    Expose(Expose),
     /// Open a resource and print its local URL
     #[command(after_help = "\
 The URL alone goes to stdout. The tunnel stays until it is closed, over restarts of the daemon too.
@@ -216,6 +211,36 @@ Examples:
         #[arg(long, value_name = "NAME")]
         network: Option<Name>,
     },
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Expose {
+    /// The service
+    pub(crate) url: String,
+    /// The name of the resource
+    #[arg(long)]
+    pub(crate) name: Name,
+    /// The network, where there is more than one
+    #[arg(long, value_name = "NAME")]
+    pub(crate) network: Option<Name>,
+    /// What a grant gives that names nothing [default: everything]
+    #[arg(long, value_name = "CAPABILITY", num_args = 1..)]
+    pub(crate) can: Vec<String>,
+    /// The target's user and password, for http, rtsp and mqtt; - is stdin
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub(crate) login_file: Option<PathBuf>,
+    /// How many clients at a time, of all who open it [default: no limit]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_clients: Option<u32>,
+    /// rtsp: let all viewers share one session with the camera
+    #[arg(long)]
+    pub(crate) share: bool,
+    /// http: what the target reads as its Host [default: its host and port]
+    #[arg(long, value_name = "HOST")]
+    pub(crate) host_header: Option<String>,
+    /// mqtt: make the client ids of different nodes distinct
+    #[arg(long)]
+    pub(crate) client_id_suffix: bool,
 }
 
 #[derive(clap::Args)]

@@ -311,8 +311,8 @@ pub(crate) struct Grant {
     pub(crate) user: Name,
     /// The resource
     pub(crate) resource: Name,
-    /// What they may do with it
-    #[arg(long, value_name = "CAPABILITY", required = true, num_args = 1..)]
+    /// What they may do with it [default: what its exporter says is usual, or everything]
+    #[arg(long, value_name = "CAPABILITY", num_args = 1..)]
     pub(crate) can: Vec<String>,
     /// At which hours of the week, in which time zone [default: always]
     #[arg(long, value_name = "SCHEDULE")]
@@ -325,7 +325,7 @@ pub(crate) struct Grant {
 /// A unit test holds the list against the capabilities that there are.
 const GRANT_HELP: &str = "\
 Capabilities, by kind of resource:
-  tcp   connect
+  tcp   connect exchange
   udp   exchange
   http  read write
   rtsp  play record talk

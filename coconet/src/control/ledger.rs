@@ -42,8 +42,9 @@ pub enum Change {
         user: Name,
         /// What.
         resource: Name,
-        /// How.
-        can: Capabilities,
+        /// How; what its exporter has said is usual when absent, or everything its kind knows.
+        #[serde(default)]
+        can: Option<Capabilities>,
         /// At which hours; always when absent.
         when: Option<Schedule>,
         /// Until when; for ever when absent.

@@ -36,6 +36,7 @@
 
 mod doctor;
 mod error;
+pub mod facts;
 mod ledger;
 mod network;
 pub mod paths;
@@ -46,6 +47,7 @@ use serde::{Deserialize, Serialize};
 
 pub use doctor::{Check, CheckStatus, Doctor, Examined};
 pub use error::{ErrorKind, Failure, FailureBody};
+pub use facts::Facts;
 pub use ledger::{
     Audit, Change, GrantLine, Grants, InviteLine, Invites, Log, LogLine, Proof, Recover, RecoveryKey,
 };

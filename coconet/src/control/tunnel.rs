@@ -2,9 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Facts;
+use crate::grant::Capabilities;
 use crate::name::Name;
 use crate::path_mode::PathMode;
 use crate::resource::Kind;
+use crate::service::{Login, ServiceOptions};
 
 /// Default time `tunnel open` waits for the exporter, in seconds.
 pub const OPEN_TIMEOUT_S: u64 = 15;
@@ -19,6 +22,15 @@ pub struct Expose {
     pub name: Name,
     /// In which network; may be left out when there is one.
     pub network: Option<Name>,
+    /// What a grant of it gives that names nothing; everything its kind knows when absent.
+    #[serde(default)]
+    pub can: Option<Capabilities>,
+    /// The target's login, which stays with the daemon.
+    #[serde(default)]
+    pub login: Option<Login>,
+    /// How it is served.
+    #[serde(default)]
+    pub options: ServiceOptions,
 }
 
 /// `POST /v1/open`.
@@ -39,7 +51,7 @@ pub struct Open {
 }
 
 /// `GET /v1/tunnels`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tunnels {
     /// [`super::VERSION`].
     pub version: u32,
@@ -48,7 +60,7 @@ pub struct Tunnels {
 }
 
 /// One tunnel.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tunnel {
     /// [`super::VERSION`].
     pub version: u32,
@@ -89,6 +101,15 @@ pub struct Tunnel {
     pub bytes_in: u64,
     /// Bytes from the application to the network.
     pub bytes_out: u64,
+    /// How it is served, where it is exposed with options.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub options: Option<ServiceOptions>,
+    /// Whether the target's login is kept here, where it is exposed.
+    #[serde(default)]
+    pub login: bool,
+    /// What its protocol says of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<Facts>,
 }
 
 /// Which end of a tunnel is here.

@@ -17,6 +17,7 @@ use crate::key::NodeRecord;
 use crate::manager_addr::ManagerAddr;
 use crate::name::Name;
 use crate::resource::{Attributes, Kind};
+use crate::rights::Rights;
 use crate::role::{Action, Role};
 
 /// Most live nodes of one network.
@@ -329,6 +330,16 @@ impl State {
             Some(grant) => grant.access(now),
             None => Access::Denied,
         }
+    }
+
+    /// What `node` may do with `resource` while it has access to it.
+    pub fn rights(&self, node: NodeId, resource: &Name) -> Option<Rights> {
+        let role = self.authority(node).filter(|_| self.resources.contains_key(resource))?;
+        if role.may(Action::UseAll) {
+            return Some(Rights::All);
+        }
+        let grant = self.nodes.get(&node).and_then(|node| self.grants.get(&node.user)?.get(resource))?;
+        Some(Rights::Only(grant.can.clone()))
     }
 
     /// Whether `viewer` may know that `node` exists: guests see owners, admins, devices and themselves.

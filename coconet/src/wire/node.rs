@@ -69,6 +69,10 @@ pub enum Request {
     /// Are you there?
     #[n(1)]
     Ping,
+    /// Exchange datagrams with a resource, in flows beside the stream: one for each local client of whoever
+    /// asks. The stream carries nothing more and ends with the exchange.
+    #[n(2)]
+    Exchange(#[n(0)] Name),
 }
 
 /// The answer to a [`Request`]. After [`Reply::Ok`] to an open, the target's bytes follow.

@@ -51,6 +51,7 @@ fn a_request_to_a_node() {
     pinned(&open(false), "82 00 82 64 646f6f72 f4");
     pinned(&open(true), "82 00 82 64 646f6f72 f5");
     pinned(&node::Request::Ping, "82 01 80");
+    pinned(&node::Request::Exchange(name("door")), "82 02 81 64 646f6f72");
 }
 
 #[test]

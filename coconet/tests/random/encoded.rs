@@ -4,8 +4,10 @@ use core::fmt::Debug;
 
 use coconet::cbor;
 use coconet::control::{CreateInvite, Expose, InvitePurpose};
+use coconet::grant::Capabilities;
 use coconet::invite::Invitation;
 use coconet::key::InviteSecret;
+use coconet::service::ServiceOptions;
 use coconet::wire::node;
 use minicbor::{Decode, Encode};
 use proptest::collection::vec;
@@ -91,7 +93,10 @@ proptest! {
         let invite = CreateInvite { purpose, uses, expires_s, node_name: network.clone() };
         let back = serde_json::from_slice(&serde_json::to_vec(&invite).unwrap());
         prop_assert_eq!(back.ok(), Some(invite));
-        let expose = Expose { url, name, network };
+        let login = Some("admin:se cret".parse().unwrap());
+        let options = ServiceOptions { max_clients: Some(uses), share: publish, ..ServiceOptions::default() };
+        let can = Some(Capabilities::new(vec!["play".to_owned()]).unwrap());
+        let expose = Expose { url, name, network, can, login, options };
         let back = serde_json::from_slice(&serde_json::to_vec(&expose).unwrap());
         prop_assert_eq!(back.ok(), Some(expose));
     }

@@ -204,7 +204,7 @@ pub(crate) fn hello() -> impl Strategy<Value = node::Hello> {
 pub(crate) fn stream_request() -> impl Strategy<Value = node::Request> {
     let open =
         (a_name(), any::<bool>()).prop_map(|(resource, probe)| node::Request::Open { resource, probe });
-    prop_oneof![open, Just(node::Request::Ping)]
+    prop_oneof![open, Just(node::Request::Ping), a_name().prop_map(node::Request::Exchange)]
 }
 
 pub(crate) fn reply() -> impl Strategy<Value = node::Reply> {

@@ -1,10 +1,17 @@
 //! From a local socket to a channel and back.
 //!
+//! Each protocol has a *far* end at the exporter, which alone judges what a caller may do ([`Caller`]) with
+//! a [`Service`], and a *near* end at the listener where the protocol needs one. What is opaque is spliced:
 //! [`splice`] joins one local connection and one channel until both directions have ended: a half-close
 //! on one side becomes a half-close on the other, a reset becomes a reset with its code, and a slow
 //! reader slows the writer at the far end, because nothing is queued here beyond one read.
 
+pub mod http;
 mod local;
+pub mod mqtt;
+pub mod rtsp;
+mod service;
+pub mod udp;
 
 use std::io::{self, IoSlice};
 use std::pin::pin;
@@ -17,6 +24,7 @@ use coconet::wire::node::Reply;
 
 pub use local::{CONNECT_TIMEOUT, Local, connect};
 use local::{Reader, Writer};
+pub use service::{Caller, Service};
 
 use crate::channel::{Channel, ChannelRx, ChannelTx, Cut};
 use crate::frame::{self, FrameError};
@@ -98,7 +106,7 @@ pub async fn splice(
     cut: impl Future<Output = Reset>,
 ) -> Result<(), Broken> {
     let ended = {
-        let Channel { tx, rx } = &mut channel;
+        let Channel { tx, rx, .. } = &mut channel;
         let (mut reader, writer) = local.split();
         let down = async {
             if awaits_reply {

@@ -7,6 +7,7 @@ use std::path::Path;
 use coconet::control::{Change, Done, Expose, Grants, Members, Network, Tunnel, Tunnels, VERSION};
 use coconet::name::Name;
 use coconet::role::Role;
+use coconet::service::ServiceOptions;
 use serde::Serialize;
 
 use crate::apply::file::{self, FILE_MAX, Wanted};
@@ -167,7 +168,7 @@ async fn carry_out_one(context: &Context, network: &Name, step: &Step) -> Result
         Step::Grant { between: (user, resource), terms, .. } => Change::Grant {
             user: user.clone(),
             resource: resource.clone(),
-            can: terms.can.clone(),
+            can: Some(terms.can.clone()),
             when: terms.when.clone(),
             until_ms: terms.until_ms,
         },
@@ -177,7 +178,14 @@ async fn carry_out_one(context: &Context, network: &Name, step: &Step) -> Result
             return context.client.delete::<Done>(&path).await.map(|_| ());
         }
         Step::Expose { resource, url, .. } => {
-            let request = Expose { url: url.clone(), name: resource.clone(), network: Some(network.clone()) };
+            let request = Expose {
+                url: url.clone(),
+                name: resource.clone(),
+                network: Some(network.clone()),
+                can: None,
+                login: None,
+                options: ServiceOptions::default(),
+            };
             return context.client.post::<Tunnel>("/v1/expose", &request, SLOW).await.map(|_| ());
         }
     };

@@ -72,7 +72,7 @@ fn seen(node: &MemberNode, now_ms: u64) -> String {
 }
 
 pub(super) async fn grant(context: &Context, grant: args::Grant) -> Result<(), Fail> {
-    let can = Capabilities::new(grant.can).map_err(|error| {
+    let can = (!grant.can.is_empty()).then(|| Capabilities::new(grant.can)).transpose().map_err(|error| {
         Fail::usage("this cannot be granted")
             .because(error)
             .hint(format!("{} network grant --help lists what can", context.me()))

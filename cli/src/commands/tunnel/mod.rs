@@ -1,10 +1,19 @@
 //! `tunnel`: offering services, and opening those of others.
 
+mod facts;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::Duration;
 
 use coconet::control::{Direction, Done, Expose, Open, Tunnel, TunnelState, Tunnels};
+use coconet::grant::Capabilities;
 use coconet::name::Name;
+use coconet::service::{LOGIN_MAX, Login, ServiceOptions};
 use coconet::target::Target;
+use zeroize::Zeroizing;
 
 use super::{Context, network_query, status};
 use crate::args;
@@ -14,9 +23,12 @@ use crate::print::clean;
 use crate::table::Table;
 use crate::units;
 
-pub(super) async fn run(context: &Context, command: args::Tunnel) -> Result<(), Fail> {
+/// Longest login file, in bytes.
+const LOGIN_FILE_MAX: u64 = 2 * LOGIN_MAX as u64 + 16;
+
+pub(in crate::commands) async fn run(context: &Context, command: args::Tunnel) -> Result<(), Fail> {
     match command {
-        args::Tunnel::Expose { url, name, network } => expose(context, &url, name, network).await,
+        args::Tunnel::Expose(command) => expose(context, command).await,
         args::Tunnel::Open { resource, network, listen, timeout, path } => {
             let listen = listen.map(|address| address.to_string());
             let request = Open { resource, network, listen, timeout_s: Some(timeout.as_secs()), path };
@@ -31,17 +43,40 @@ pub(super) async fn run(context: &Context, command: args::Tunnel) -> Result<(), 
     }
 }
 
-async fn expose(context: &Context, url: &str, name: Name, network: Option<Name>) -> Result<(), Fail> {
+async fn expose(context: &Context, command: args::Expose) -> Result<(), Fail> {
+    let args::Expose {
+        url,
+        name,
+        network,
+        can,
+        login_file,
+        max_clients,
+        share,
+        host_header,
+        client_id_suffix,
+    } = command;
     let target: Target = url.parse().map_err(|error| {
         Fail::usage("this URL cannot be exposed")
             .because(error)
             .hint(format!("{} tunnel expose tcp://HOST:PORT --name {name}", context.me()))
     })?;
-    if target.had_login {
-        context.out.note("warning: the login in the URL is not published: the player has to give it");
+    let options = ServiceOptions { max_clients, share, host_header, client_id_suffix };
+    options.fit(target.kind, login_file.is_some()).map_err(|error| {
+        Fail::usage(format!("this option does not fit a {} target", target.kind)).because(error)
+    })?;
+    let can = (!can.is_empty()).then(|| Capabilities::new(can)).transpose().map_err(|error| {
+        Fail::usage("this cannot be granted")
+            .because(error)
+            .hint(format!("{} network grant --help lists what can", context.me()))
+    })?;
+    let login = login_file.map(|file| read_login(&file)).transpose()?;
+    if target.had_login && login.is_none() {
+        context.out.note(
+            "warning: the login in the URL is not kept: the player has to give it, or --login-file does",
+        );
     }
     // Printed again, the target has no login: it does not even reach the daemon.
-    let request = Expose { url: target.to_string(), name, network };
+    let request = Expose { url: target.to_string(), name, network, can, login, options };
     let answer = context.client.post::<Tunnel>("/v1/expose", &request, SLOW).await?;
     context.out.answer(&answer, |tunnel| {
         [format!("exposed {} as {} in {}, {}", target, tunnel.resource, tunnel.network, tunnel.id)]
@@ -70,6 +105,24 @@ async fn open(context: &Context, request: &Open, wait: Duration) -> Result<(), F
     Ok(())
 }
 
+/// The login in a file that nobody else can read.
+fn read_login(path: &Path) -> Result<Login, Fail> {
+    let name = clean(&path.display().to_string());
+    let unreadable = |error: io::Error| Fail::failed(format!("cannot read {name}")).because(error);
+    let mut text = Zeroizing::new(String::new());
+    if path == Path::new("-") {
+        io::stdin().take(LOGIN_FILE_MAX).read_to_string(&mut text).map_err(unreadable)?;
+    } else {
+        let file = File::open(path).map_err(unreadable)?;
+        let mode = file.metadata().map_err(unreadable)?.permissions().mode();
+        if mode & 0o077 != 0 {
+            return Err(Fail::failed(format!("others can read {name}")).hint(format!("chmod 600 {name}")));
+        }
+        file.take(LOGIN_FILE_MAX).read_to_string(&mut text).map_err(unreadable)?;
+    }
+    text.parse().map_err(|error| Fail::usage(format!("{name} holds no login")).because(error))
+}
+
 /// Says why a tunnel does not work, and whether that is so.
 fn warn_if_broken(context: &Context, tunnel: &Tunnel) -> bool {
     match tunnel.state {
@@ -91,8 +144,8 @@ async fn list(context: &Context) -> Result<(), Fail> {
     Ok(())
 }
 
-/// The tunnels as a table, with the reasons of those that do not work below it.
-pub(super) fn table(tunnels: &[Tunnel]) -> Vec<String> {
+/// The tunnels as a table, with the reasons of those that do not work below it, and what protocols tell.
+pub(in crate::commands) fn table(tunnels: &[Tunnel]) -> Vec<String> {
     let heading =
         ["ID", "RESOURCE", "NETWORK", "KIND", "DIRECTION", "STATE", "WHERE", "NODE", "CLIENTS", "IN", "OUT"];
     let mut table = Table::new(&heading);
@@ -124,5 +177,6 @@ pub(super) fn table(tunnels: &[Tunnel]) -> Vec<String> {
             tunnel.reason.as_ref()?
         ))
     });
-    table.lines().into_iter().chain(reasons).collect()
+    let told = tunnels.iter().flat_map(facts::lines);
+    table.lines().into_iter().chain(reasons).chain(told).collect()
 }

@@ -1,0 +1,27 @@
+//! What a tunnel's protocol says of what goes through it: part of [`super::Tunnel`].
+
+mod http;
+mod mqtt;
+mod rtsp;
+mod udp;
+
+use serde::{Deserialize, Serialize};
+
+pub use http::HttpFacts;
+pub use mqtt::MqttFacts;
+pub use rtsp::RtspFacts;
+pub use udp::UdpFacts;
+
+/// Facts of one protocol.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "protocol", rename_all = "lowercase")]
+pub enum Facts {
+    /// Of datagrams.
+    Udp(UdpFacts),
+    /// Of HTTP.
+    Http(HttpFacts),
+    /// Of RTSP.
+    Rtsp(RtspFacts),
+    /// Of MQTT.
+    Mqtt(MqttFacts),
+}
