@@ -325,13 +325,9 @@ impl ManagerLink {
                         let connect = carrier::connect(&self.endpoint, &manager, &at, &self.uplink.proxies);
                         carrying.set(connect.fuse());
                     }
-                    Notice::AskRelay => {}
-                    Notice::Distress => self.endpoint.wake_if_deaf(),
-                    Notice::Awake => self.endpoint.wake(),
+                    Notice::AskRelay | Notice::Distress => {}
                     Notice::Changed(place, why) => {
                         self.endpoint.set_relay(RELAY_SLOT, place);
-                        // What waits for the relay need not wait longer.
-                        self.endpoint.wake();
                         let message = match place {
                             Place::Direct(address) => format!("manager by UDP, {address}: {why}"),
                             Place::Relay { .. } | Place::Dial(_) | Place::Carrier(_) => {
@@ -378,7 +374,6 @@ impl ManagerLink {
         };
         self.follow(session, seq, head).await?;
         self.set(LinkState::Online, Some(session.clone()), None);
-        self.endpoint.wake();
         self.events.send(Some(&self.name), "manager-online", "registered with the manager");
         let (mut doubts, mut heard) = (self.book.doubts(), self.book.heard());
         let mut observed = session.observed();

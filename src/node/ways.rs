@@ -4,8 +4,7 @@
 //! the peer was last: the manager rings the peer, so that both open their NATs towards each other, and
 //! gives a relay channel. A session that is up is driven ([`coco_tunnel::paths`]) by a task of its own
 //! (`Node::tend`), which asks for a relay when the driver wants one, and has the manager's session look
-//! whether this node's address has changed when data does not get through. Whatever waits anywhere is tried at once
-//! when something gets through again ([`coco_tunnel::endpoint::Endpoint::wake`]).
+//! whether this node's address has changed when data does not get through.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -177,11 +176,7 @@ impl Node {
                 () = &mut driving => return,
                 Some(notice) = told.recv() => match notice {
                     Notice::AskRelay => self.renew(peer, mode, &relay),
-                    Notice::Distress => {
-                        self.manager().nudge();
-                        self.endpoint().wake_if_deaf();
-                    }
-                    Notice::Awake => self.endpoint().wake(),
+                    Notice::Distress => self.manager().nudge(),
                     Notice::Changed(place, why) => {
                         let name = node_name(&self.ledger(), peer);
                         let message = format!("{name} {}: {why}", self.place_text(place));

@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
+use crate::asking::Asking;
 use crate::flow::{RECEIVE_BUFFER, SEND_BUFFER};
 use crate::noise::{self, LocalStatic, PeerStatic, QUIC_VERSION, ResetKey, TokenKey};
 use crate::relay::Switch;
@@ -47,12 +48,6 @@ pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Keep-alive towards the manager.
 pub const MANAGER_KEEP_ALIVE: Duration = Duration::from_secs(25);
-
-/// Pause between two times when everything that waits is tried at once.
-pub const WAKE_PAUSE: Duration = Duration::from_millis(500);
-
-/// An endpoint that hears nothing for so long may be cut off, and then tries everything that waits so often.
-pub const DEAF: Duration = Duration::from_secs(2);
 
 /// Longest handshake, dialling or dialled.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -230,21 +225,6 @@ impl Endpoint {
     /// sends.
     pub fn network_changed(&self) {
         self.quic.handle_network_change(Some(Arc::new(Everywhere)));
-    }
-
-    /// Something gets through again after a silence: what waits on any way of any session is tried at once, and
-    /// not when its turn comes, which after half a minute may be ten seconds later. At most every [`WAKE_PAUSE`].
-    pub fn wake(&self) {
-        if self.outlet.ways().may_wake(WAKE_PAUSE, false) {
-            self.network_changed();
-        }
-    }
-
-    /// As [`Self::wake`], if nothing at all was heard for [`DEAF`].
-    pub fn wake_if_deaf(&self) {
-        if self.outlet.ways().may_wake(DEAF, true) {
-            self.network_changed();
-        }
     }
 
     /// A place among the addresses for a TLS connection with `peer` that carries datagrams.
@@ -462,6 +442,7 @@ pub fn transport(keep_alive: Duration) -> TransportConfig {
     let mut config = TransportConfig::default();
     config
         .ack_frequency_config(Some(acks))
+        .congestion_controller_factory(Arc::new(Asking))
         .max_concurrent_bidi_streams(VarInt::from_u32(STREAMS_MAX))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))

@@ -34,10 +34,6 @@ pub const LOOK_IDLE: Duration = Duration::from_secs(5);
 /// Pause after something has happened, so that what belongs together is seen together.
 const SETTLE: Duration = Duration::from_millis(1);
 
-/// How long the peer has to hold the way in use in reserve, and not the others, before it is believed: after a
-/// silence it says first what it has meant long ago.
-const REFUSED: Duration = Duration::from_millis(300);
-
 /// Time over which rates are counted.
 const RATE_SPAN: Duration = Duration::from_secs(1);
 
@@ -77,10 +73,8 @@ pub enum Towards {
 pub enum Notice {
     /// A relay to the peer is wanted; see [`Drive::relay`].
     AskRelay,
-    /// Data does not get through: has this node's address changed, or does nothing get through at all?
+    /// Data does not get through: has this node's address changed?
     Distress,
-    /// It gets through again: see [`crate::endpoint::Endpoint::wake`].
-    Awake,
     /// Data takes another way now.
     Changed(Place, Why),
 }
@@ -247,8 +241,10 @@ impl Driver<'_> {
         self.agreed |= !held(&chosen) && others_held;
         if !held(&chosen) || others_held {
             self.refused = None;
-        } else if self.agreed {
-            self.refused.get_or_insert_with(Instant::now);
+        } else if self.agreed && self.refused.is_none() {
+            self.refused = Some(Instant::now());
+            // Does it answer here?
+            self.ping(chosen);
         }
     }
 
@@ -260,12 +256,7 @@ impl Driver<'_> {
         let carried = tx.stream + tx.datagram + rx.stream + rx.datagram;
         self.rate(now, stats.udp_rx.bytes, stats.udp_tx.bytes);
         let ways = self.ways();
-        if self.refused.is_some_and(|since| now.saturating_duration_since(since) >= REFUSED) {
-            (self.refused, self.agreed) = (None, false);
-            if let Some(way) = ways.iter().find(|way| Some(way.id) == self.policy.chosen()) {
-                self.policy.refused(now, way);
-            }
-        }
+        self.heed(now, &ways);
         let steps = self.policy.look(now, &ways, acks, carried);
         let steps_taken = !steps.is_empty();
         self.act(steps);
@@ -303,7 +294,6 @@ impl Driver<'_> {
                 rtt: stats.rtt,
                 sent: stats.sent_bytes,
                 lost: stats.lost_bytes,
-                received: stats.udp_rx.bytes,
                 reserve: self.reserve.contains(id),
             })
         };
@@ -336,15 +326,26 @@ impl Driver<'_> {
                     }
                 }
                 Step::AskRelay => self.notify(Notice::AskRelay),
-                Step::Ping(id) => {
-                    if let Some(path) = connection.path(id) {
-                        // A way that has just been closed needs none.
-                        let _ = path.ping();
-                    }
-                }
+                Step::Ping(id) => self.ping(id),
                 Step::Distress => self.notify(Notice::Distress),
-                Step::Awake => self.notify(Notice::Awake),
             }
+        }
+    }
+
+    /// Believe the peer that it cannot use the way in use, when it has said so for a while.
+    fn heed(&mut self, now: Instant, ways: &[Way]) {
+        let Some(since) = self.refused else { return };
+        let way = ways.iter().find(|way| Some(way.id) == self.policy.chosen());
+        let lasts = now.saturating_duration_since(since);
+        if way.is_none_or(|way| lasts >= policy::patience(way.rtt) && self.policy.refused(now, way)) {
+            (self.refused, self.agreed) = (None, false);
+        }
+    }
+
+    fn ping(&self, id: PathId) {
+        if let Some(path) = self.session.connection().path(id) {
+            // A way that has just been closed needs none.
+            let _ = path.ping();
         }
     }
 

@@ -17,8 +17,7 @@
 //! and nothing held against any place. What is under way on a way that is closed counts as lost only after three probe
 //! timeouts, which a first answer that spans a long silence makes several times as long as that silence; whereas
 //! on an open one a single answer tells all that was lost. QUIC itself asks for that ever more seldom, after half
-//! a minute every ten seconds. So each silent way is pinged every [`SILENCE`], and with the first that answers again
-//! everything that waits is tried at once ([`Step::Awake`]). A way that stays silent although the one in use works is
+//! a minute every ten seconds. So each silent way is pinged every [`SILENCE`] (see also [`crate::asking`]). A way that stays silent although the one in use works is
 //! closed after all, by whichever end waits for it. The losses of the silence are not held against a way.
 //! Only for a persistent session, which has little under way, the place of its last way is tried anew, every
 //! [`REOPEN`].
@@ -117,14 +116,12 @@ pub struct Way {
     pub place: Place,
     /// Whether it is known to carry packets both ways.
     pub validated: bool,
-    /// Smoothed round trip.
+    /// Smoothed round trip, in nanoseconds: no two are the same.
     pub rtt: Duration,
     /// Bytes sent that want an acknowledgement.
     pub sent: u64,
     /// Bytes of those that are known to be lost.
     pub lost: u64,
-    /// Bytes that have come by it.
-    pub received: u64,
     /// What the other side says of it: that it is a reserve.
     pub reserve: bool,
 }
@@ -146,8 +143,6 @@ pub enum Step {
     Ping(PathId),
     /// No way works: whoever knows the manager should look whether this node's address has changed.
     Distress,
-    /// A way answers again after a silence: probe by all of them, and do not wait for the next attempt.
-    Awake,
 }
 
 /// Why the way in use is the one.
@@ -229,13 +224,14 @@ pub struct Policy {
 #[derive(Debug, Clone, Copy)]
 struct Pulse {
     sent: u64,
-    received: u64,
     rtt: Duration,
     /// The shortest round trip. One that spans a silence says nothing of the way.
     shortest: Duration,
     /// Since when something waits for an answer.
     waiting: Option<Instant>,
     pinged: Option<Instant>,
+    /// When it last answered.
+    felt: Instant,
 }
 
 /// A place that has failed.
@@ -314,13 +310,19 @@ impl Policy {
         (self.round, self.pause) = (Some(now), ROUND_MIN);
     }
 
-    /// The other side does not get through on `way`, though this one may: it is left at the next look.
-    pub fn refused(&mut self, now: Instant, way: &Way) {
-        if self.chosen == Some(way.id) && self.manners.dialled {
-            self.avoid(now, way.place);
+    /// The other side does not get through on `way`, though this one may: it is left at the next look, and avoided
+    /// unless it is silent here as well. Not believed just after a silence, when the other side says first what
+    /// it has meant long ago.
+    pub fn refused(&mut self, now: Instant, way: &Way) -> bool {
+        let believed = !self.has_just_awoken(now);
+        if believed && self.chosen == Some(way.id) && self.manners.dialled {
+            if !self.waits_for(way.id) {
+                self.avoid(now, way.place);
+            }
             self.round = Some(now);
             self.refused = Some(way.id);
         }
+        believed
     }
 
     /// Judge. `acks` counts acknowledgements received on any way, `carried` the bytes of data in either
@@ -375,40 +377,42 @@ impl Policy {
         steps
     }
 
-    /// Which ways answer. One that does not is pinged, and one that does again is news.
+    /// Which ways answer. One that does not is pinged, and for a while one that answered late: what was sent after that
+    /// may be lost as well.
     fn feel(&mut self, now: Instant, ways: &[Way]) -> Vec<Step> {
-        let mut steps = Vec::new();
         self.pulses.retain(|id, _| ways.iter().any(|way| way.id == *id));
         for way in ways.iter().filter(|way| way.validated) {
             let fresh = Pulse {
                 sent: way.sent,
-                received: way.received,
                 rtt: way.rtt,
                 shortest: way.rtt,
                 waiting: None,
                 pinged: None,
+                felt: now,
             };
             let pulse = self.pulses.entry(way.id).or_insert(fresh);
-            // An acknowledgement may have come by another way, but it is of this way's round trip.
-            if way.received > pulse.received || way.rtt != pulse.rtt {
+            // What comes by it says nothing of what is sent by it; each acknowledgement changes the round trip.
+            if way.rtt != pulse.rtt {
                 if pulse.lasts(now) >= SILENCE {
                     self.awoke = Some(now);
-                    steps.push(Step::Awake);
                 }
                 let shortest = pulse.shortest.min(way.rtt);
                 *pulse = Pulse { shortest, ..fresh };
             } else if way.sent > pulse.sent && pulse.waiting.is_none() {
                 pulse.waiting = Some(now);
             }
-            let since = pulse.pinged.max(pulse.waiting);
-            if pulse.waiting.is_some() && since.is_some_and(|at| now.saturating_duration_since(at) >= SILENCE)
-            {
-                pulse.pinged = Some(now);
-                steps.push(Step::Ping(way.id));
-            }
         }
-        steps.dedup();
-        steps
+        let due = |way: &&Way| {
+            let Some(pulse) = self.pulses.get(&way.id) else { return false };
+            let since = pulse.pinged.max(pulse.waiting).max(Some(pulse.felt));
+            let late = pulse.waiting.is_some() || self.is_slow_to_close(now, way);
+            late && since.is_some_and(|at| now.saturating_duration_since(at) >= SILENCE)
+        };
+        let due: Vec<PathId> = ways.iter().filter(due).map(|way| way.id).collect();
+        for id in &due {
+            self.pulses.entry(*id).and_modify(|pulse| pulse.pinged = Some(now));
+        }
+        due.into_iter().map(Step::Ping).collect()
     }
 
     /// The way in use has failed, and `other` is taken instead.
@@ -478,6 +482,11 @@ impl Policy {
         dark && way.rtt >= SILENCE
     }
 
+    /// Whether a silence has ended not long ago.
+    fn has_just_awoken(&self, now: Instant) -> bool {
+        self.awoke.is_some_and(|at| now.saturating_duration_since(at) < PATIENCE_MAX)
+    }
+
     /// Whether nothing comes by that way though something should.
     fn is_silent(&self, now: Instant, id: PathId) -> bool {
         self.pulses.get(&id).is_some_and(|pulse| pulse.lasts(now) >= SILENCE)
@@ -487,9 +496,10 @@ impl Policy {
     fn failure(&mut self, now: Instant, way: &Way, acks: u64) -> Option<Failure> {
         let span = (now, way.sent, way.lost);
         let fresh = Watch { waiting: None, acks, proved: false, sent: way.sent, span };
+        let just_awoken = self.has_just_awoken(now);
         let watch = self.watch.get_or_insert(fresh);
         // What was lost in a silence is found when it ends, and is no reason to leave.
-        if self.awoke.is_some_and(|at| now.saturating_duration_since(at) < PATIENCE_MAX) {
+        if just_awoken {
             watch.span = span;
         }
         if acks > watch.acks {
@@ -501,7 +511,11 @@ impl Policy {
             return Some(Failure::Refused);
         }
         let shortest = self.pulses.get(&way.id).map_or(way.rtt, |pulse| pulse.shortest);
-        let patience = patience(way.rtt.min(shortest * RTT_GROWS));
+        let patience = match self.dark {
+            // In vain as likely as not, so there is no hurry.
+            Some(at) if !watch.proved && now.saturating_duration_since(at) < AFTER_DARK => PATIENCE_MAX,
+            _ => patience(way.rtt.min(shortest * RTT_GROWS)),
+        };
         if watch.waiting.is_some_and(|since| now.saturating_duration_since(since) >= patience) {
             return Some(Failure::Silent);
         }

@@ -260,7 +260,6 @@ impl AsyncUdpSocket for Mux {
             return Poll::Ready(Ok(self.hand_out(bufs, meta)));
         }
         let count = ready!(self.poll_any(cx, bufs, meta))?;
-        self.ways.heard.fetch_add(1, Ordering::Relaxed);
         self.relay(&mut bufs[..count], &mut meta[..count]);
         for (buf, meta) in bufs.iter_mut().zip(meta.iter_mut()).take(count) {
             self.sort(buf, meta);

@@ -8,7 +8,6 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -38,20 +37,10 @@ pub(crate) struct Ways {
     numbers: AtomicU64,
     loopback: AtomicBool,
     neighbours: RwLock<BTreeSet<SocketAddr>>,
-    /// Times that packets were received.
-    pub(super) heard: AtomicU64,
-    woken: Mutex<Woken>,
     /// Packets that were no QUIC of ours and no frame of a manager.
     pub(super) foreign: AtomicU64,
     /// Packets that did not leave because nobody may send there.
     pub(super) withheld: AtomicU64,
-}
-
-/// When everything that waits was last tried at once; and since when so much was heard and no more.
-#[derive(Debug, Default)]
-struct Woken {
-    at: Option<Instant>,
-    heard: (Option<Instant>, u64),
 }
 
 #[derive(Debug, Default)]
@@ -87,8 +76,6 @@ impl Ways {
             numbers: AtomicU64::new(1),
             loopback: AtomicBool::new(false),
             neighbours: RwLock::default(),
-            heard: AtomicU64::new(0),
-            woken: Mutex::default(),
             foreign: AtomicU64::new(0),
             withheld: AtomicU64::new(0),
         };
@@ -139,22 +126,6 @@ impl Ways {
     pub(super) fn slot_of(&self, address: SocketAddr) -> Option<u16> {
         let index = read(&self.managers).iter().position(|manager| *manager == address)?;
         u16::try_from(index + 1).ok()
-    }
-
-    /// Whether everything that waits shall be tried now: not if it was within `pause`, nor, if only the `deaf` need
-    /// that, if anything was heard meanwhile.
-    pub(crate) fn may_wake(&self, pause: Duration, deaf: bool) -> bool {
-        let (now, heard) = (Instant::now(), self.heard.load(Ordering::Relaxed));
-        let past = |at: Option<Instant>| at.is_some_and(|at| now.saturating_duration_since(at) >= pause);
-        let mut woken = self.woken.lock().unwrap_or_else(PoisonError::into_inner);
-        if deaf && (woken.heard.0.is_none() || woken.heard.1 != heard) {
-            woken.heard = (Some(now), heard);
-        }
-        let may = (woken.at.is_none() || past(woken.at)) && (!deaf || past(woken.heard.0));
-        if may {
-            woken.at = Some(now);
-        }
-        may
     }
 
     /// A new dial, without targets.
@@ -326,20 +297,6 @@ mod tests {
         assert!(!never.iter().any(|text| ways.permits(address(text))));
         assert!(!ways.permits(address("127.0.0.1:10")), "only that port has spoken");
         assert!(ways.permits(address("192.0.2.1:1")) && ways.permits(address("[2001:db8::1]:1")));
-    }
-
-    #[test]
-    fn everything_is_tried_at_once_only_so_often_and_if_the_deaf_need_it_only_when_nothing_is_heard() {
-        let (ways, _) = Ways::new();
-        let (none, long) = (Duration::ZERO, Duration::from_secs(3600));
-        assert!(ways.may_wake(long, false));
-        assert!(!ways.may_wake(long, false), "not so soon again");
-        assert!(ways.may_wake(none, true), "nothing was heard");
-        let pause = Duration::from_millis(1);
-        std::thread::sleep(pause);
-        ways.heard.fetch_add(1, Ordering::Relaxed);
-        assert!(!ways.may_wake(pause, true), "something was heard just now");
-        assert!(ways.may_wake(pause, false));
     }
 
     #[test]
