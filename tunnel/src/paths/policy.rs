@@ -392,7 +392,11 @@ impl Policy {
             };
             let pulse = self.pulses.entry(way.id).or_insert(fresh);
             // What comes by it says nothing of what is sent by it; each acknowledgement changes the round trip.
-            if way.rtt != pulse.rtt {
+            // One of what was sent before a silence, which is said again, changes it by an eighth of that silence.
+            let stale = pulse.lasts(now) >= SILENCE && way.rtt > pulse.rtt + pulse.lasts(now) / 16;
+            if stale {
+                pulse.rtt = way.rtt;
+            } else if way.rtt != pulse.rtt {
                 if pulse.lasts(now) >= SILENCE {
                     self.awoke = Some(now);
                 }
@@ -509,6 +513,14 @@ impl Policy {
         }
         if self.refused == Some(way.id) {
             return Some(Failure::Refused);
+        }
+        // The acknowledgements may be of others.
+        let answers = |pulse: &Pulse| {
+            pulse.waiting.is_none() && now.saturating_duration_since(pulse.felt) < SILENCE * 2
+        };
+        let another = self.pulses.iter().any(|(id, pulse)| *id != way.id && answers(pulse));
+        if another && self.is_silent(now, way.id) {
+            return Some(Failure::Silent);
         }
         let shortest = self.pulses.get(&way.id).map_or(way.rtt, |pulse| pulse.shortest);
         let patience = match self.dark {

@@ -414,9 +414,14 @@ fn what_awakes_from_a_silence_is_kept_and_used_and_not_judged_by_what_the_silenc
         let mut court = blackout(dialled);
         // The first answer is of a packet that was sent before.
         let way = court.of_id(0);
-        (way.rtt, way.lost) = (Duration::from_secs(4), way.sent / 10 * 9);
+        way.rtt = Duration::from_secs(4);
         court.acks += 1;
         let mut steps = court.after(100);
+        let way = court.of_id(0);
+        way.lost = way.sent / 10 * 9;
+        court.answer(0);
+        court.acks += 1;
+        steps.extend(court.after(100));
         let way = *court.of_id(0);
         assert!(!court.policy.refused(court.now, &way), "said long ago");
         court.answer(1);
@@ -443,6 +448,18 @@ fn a_way_that_stays_silent_while_the_one_in_use_has_awoken_is_closed_by_both_end
         let late = court.flow(500, true);
         assert!(late.contains(&close(1)), "{late:?}");
     }
+}
+
+#[test]
+fn an_answer_to_what_was_sent_before_the_silence_is_none() {
+    let mut court = blackout(true);
+    court.of_id(0).rtt = Duration::from_secs(4);
+    court.answer(1);
+    court.acks += 2;
+    let steps = [court.after(100), court.after(100)].concat();
+    assert!(steps.contains(&uses(1, Why::Failed(Failure::Silent))), "the other has answered: {steps:?}");
+    let steps = court.flow(1000, true);
+    assert!(!steps.iter().any(|step| matches!(step, Step::Use(..))), "{steps:?}");
 }
 
 #[test]
