@@ -2781,7 +2781,7 @@ _cococtl() {
             return 0
             ;;
         cococtl__subcmd__tunnel__subcmd__expose)
-            opts="-h -V --name --network --app --socket --json --help --version"
+            opts="-h -V --name --network --can --login-file --max-clients --share --host-header --client-id-suffix --discover --app --socket --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2792,6 +2792,33 @@ _cococtl() {
                     return 0
                     ;;
                 --network)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --can)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --login-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --max-clients)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --host-header)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2939,7 +2966,7 @@ _cococtl() {
             return 0
             ;;
         cococtl__subcmd__tunnel__subcmd__open)
-            opts="-h -V --network --listen --timeout --path --app --socket --json --help --version"
+            opts="-h -V --network --listen --timeout --path --allow --app --socket --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2959,6 +2986,10 @@ _cococtl() {
                     ;;
                 --path)
                     COMPREPLY=($(compgen -W "direct-first direct-only relay-only" -- "${cur}"))
+                    return 0
+                    ;;
+                --allow)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --app)

@@ -146,7 +146,7 @@ complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen
 complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from rename" -l json -d 'Print the daemon\'s answer as JSON, one line each'
 complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from rename" -s h -l help -d 'Print help'
 complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from rename" -s V -l version -d 'Print version'
-complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from grant" -l can -d 'What they may do with it' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from grant" -l can -d 'What they may do with it [default: what its exporter says is usual, or everything]' -r
 complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from grant" -l when -d 'At which hours of the week, in which time zone [default: always]' -r
 complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from grant" -l until -d 'Until when: a date, whose first moment in UTC is the end, or a time with its offset' -r
 complete -c cococtl -n "__fish_cococtl_using_subcommand network; and __fish_seen_subcommand_from grant" -l app -d 'Talk to the daemon of this app [default: default]' -r
@@ -289,8 +289,15 @@ complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and not __fish_s
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and not __fish_seen_subcommand_from expose open list close help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from expose" -l name -d 'The name of the resource' -r
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from expose" -l network -d 'The network, where there is more than one' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from expose" -l can -d 'What a grant gives that names nothing [default: everything]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from expose" -l login-file -d 'The target\'s user and password, for http, rtsp and mqtt; - is stdin' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from expose" -l max-clients -d 'How many clients at a time, of all who open it [default: no limit]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from expose" -l host-header -d 'http: what the target reads as its Host [default: its host and port]' -r
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from expose" -l app -d 'Talk to the daemon of this app [default: default]' -r
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from expose" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from expose" -l share -d 'rtsp: let all viewers share one session with the camera'
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from expose" -l client-id-suffix -d 'mqtt: make the client ids of different nodes distinct'
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from expose" -l discover -d 'Expose nothing: list the ONVIF cameras on the LAN with the URLs of their streams'
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from expose" -l json -d 'Print the daemon\'s answer as JSON, one line each'
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from expose" -s h -l help -d 'Print help'
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from expose" -s V -l version -d 'Print version'
@@ -300,6 +307,7 @@ complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from open" -l path -d 'Which ways its packets may take' -r -f -a "direct-first\t''
 direct-only\t''
 relay-only\t''"
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from open" -l allow -d 'Which applications may use it: uid:USER, gid:GROUP, exe:/PATH, unit:NAME [default: as the daemon\'s configuration says, or its own user]' -r
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from open" -l app -d 'Talk to the daemon of this app [default: default]' -r
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from open" -l socket -d 'Talk to the daemon behind this control socket' -r -F
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from open" -l json -d 'Print the daemon\'s answer as JSON, one line each'

@@ -10,6 +10,8 @@ use coco_tunnel::carrier::proxy::{ProxyError, Setting};
 use coconet::name::Name;
 use serde::Deserialize;
 
+use crate::access::Rules;
+
 /// Longest configuration file, in bytes.
 pub const CONFIG_MAX: u64 = 64 * 1024;
 
@@ -118,6 +120,8 @@ pub struct ControlConfig {
 pub struct TunnelConfig {
     /// Local connections of one opened tunnel at a time; further ones wait.
     pub max_clients: u32,
+    /// Which applications may use an opened tunnel that does not say so itself.
+    pub allow: Rules,
 }
 
 /// `[log]`.
@@ -130,7 +134,7 @@ pub struct LogConfig {
 
 impl Default for TunnelConfig {
     fn default() -> Self {
-        Self { max_clients: 1024 }
+        Self { max_clients: 1024, allow: Rules::default() }
     }
 }
 

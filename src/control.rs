@@ -112,6 +112,7 @@ fn router(daemon: Arc<Daemon>) -> Router {
         .route("/v1/tunnels/{what}", delete(close))
         .route("/v1/expose", post(expose))
         .route("/v1/open", post(open))
+        .route("/v1/cameras", post(cameras))
         .route("/v1/ping", post(ping))
         .route("/v1/doctor", get(doctor))
         .route("/v1/events", get(events))
@@ -273,6 +274,13 @@ async fn expose(State(daemon): Shared, body: Bytes) -> Response {
 async fn open(State(daemon): Shared, body: Bytes) -> Response {
     match read(&body) {
         Ok(request) => answer(daemon.open(request).await),
+        Err(fault) => answer::<()>(Err(fault)),
+    }
+}
+
+async fn cameras(State(daemon): Shared, body: Bytes) -> Response {
+    match read(&body) {
+        Ok(request) => answer(daemon.cameras(request).await),
         Err(fault) => answer::<()>(Err(fault)),
     }
 }

@@ -11,9 +11,11 @@ use coconet::name::Name;
 use coconet::path_mode::PathMode;
 use coconet::service::{Login, ServiceOptions};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::access::Rules;
 use crate::fault::{Fault, Result};
 
 /// The schema this version reads and writes.
@@ -65,8 +67,8 @@ pub struct TunnelRow {
 pub enum TunnelEnd {
     /// The target's, with its URL and how it is served.
     Exposed(String, Served),
-    /// The listener's, with its address and the ways it may take.
-    Opened(String, PathMode),
+    /// The listener's, with its address, the ways it may take, and who may use it if it was said.
+    Opened(String, PathMode, Option<Rules>),
 }
 
 /// How an exposed target is served.
@@ -271,16 +273,14 @@ impl Store {
                 let (place, path): (String, String) = (row.get(4)?, row.get(5)?);
                 let mode = path.parse().map_err(|_| rusqlite::Error::InvalidQuery)?;
                 let served: Option<String> = row.get(6)?;
-                let served = served.map(|text| serde_json::from_str(&text)).transpose();
-                let served = served.map_err(|_| rusqlite::Error::InvalidQuery)?.unwrap_or_default();
                 Ok(TunnelRow {
                     id: row.get::<_, u32>(0)?.into(),
                     network: NetworkId(Hash(row.get(1)?)),
                     resource: resource.parse().map_err(|_| rusqlite::Error::InvalidQuery)?,
                     end: if row.get(3)? {
-                        TunnelEnd::Exposed(place, served)
+                        TunnelEnd::Exposed(place, read(served)?.unwrap_or_default())
                     } else {
-                        TunnelEnd::Opened(place, mode)
+                        TunnelEnd::Opened(place, mode, read(served)?)
                     },
                 })
             })?;
@@ -297,7 +297,9 @@ impl Store {
                     // Plain data always is JSON.
                     (true, place, PathMode::default(), serde_json::to_string(&served).ok())
                 }
-                TunnelEnd::Opened(place, mode) => (false, place, mode, None),
+                TunnelEnd::Opened(place, mode, allow) => {
+                    (false, place, mode, allow.and_then(|allow| serde_json::to_string(&allow).ok()))
+                }
             };
             db.query_row(
                 "INSERT INTO tunnels (network, resource, exposed, place, path, served)
@@ -404,6 +406,10 @@ fn insert_entries(db: &Connection, network: NetworkId, entries: &[EntryRow]) -> 
     entries.iter().try_for_each(|entry| {
         insert.execute(params![network.0.0, clamp(entry.seq), entry.hash.0, entry.bytes]).map(|_| ())
     })
+}
+
+fn read<T: DeserializeOwned>(json: Option<String>) -> rusqlite::Result<Option<T>> {
+    json.map(|text| serde_json::from_str(&text)).transpose().map_err(|_| rusqlite::Error::InvalidQuery)
 }
 
 fn network_row((id, name, port): ([u8; 32], String, u16)) -> Option<NetworkRow> {

@@ -30,7 +30,7 @@ packages() {
     test)
         packages demo
         # What goes through tunnels in the end-to-end tests: web, WebSocket, MQTT.
-        echo nginx curl python3-websockets mosquitto mosquitto-clients
+        echo nginx curl wrk python3-websockets mosquitto mosquitto-clients python3-paho-mqtt
         # The network lab: namespaces, NATs and walls.
         echo nftables conntrack util-linux
         # Reading --json, sockets and processes from outside.

@@ -43,17 +43,28 @@ pub struct Login {
 )]
 pub struct LoginError;
 
-/// An option that means nothing for the kind of a target.
+/// An option that cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{option} is for {of} targets")]
-pub struct Unfit {
-    /// As the command line spells it.
-    pub option: &'static str,
-    /// The kinds it is for.
-    pub of: &'static str,
+pub enum Unfit {
+    /// It means nothing for the kind of the target.
+    #[error("{option} is for {of} targets")]
+    Kind {
+        /// As the command line spells it.
+        option: &'static str,
+        /// The kinds it is for.
+        of: &'static str,
+    },
+    /// The host header is none.
+    #[error("a host header is a name or address of up to 255 characters, with a port perhaps")]
+    HostHeader,
 }
 
 impl ServiceOptions {
+    /// Whether nothing was asked for.
+    pub fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Whether each of them, and a login, means something for a target of `kind`.
     pub fn fit(&self, kind: Kind, login: bool) -> Result<(), Unfit> {
         let parsed = matches!(kind, Kind::Http | Kind::Rtsp | Kind::Mqtt);
@@ -64,8 +75,15 @@ impl ServiceOptions {
             (login, parsed, "--login-file", "http, rtsp and mqtt"),
         ] {
             if given && !fits {
-                return Err(Unfit { option, of });
+                return Err(Unfit::Kind { option, of });
             }
+        }
+        let plain = |host: &String| {
+            let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:[]".contains(&byte);
+            (1..=HOST_HEADER_MAX).contains(&host.len()) && host.bytes().all(known)
+        };
+        if self.host_header.as_ref().is_some_and(|host| !plain(host)) {
+            return Err(Unfit::HostHeader);
         }
         Ok(())
     }
@@ -146,6 +164,20 @@ mod tests {
         let long = "x".repeat(LOGIN_MAX + 1);
         for text in ["", "admin", ":secret", "a:b\nsecret", "a\nb\nc", "a:\tb", &long, &format!("a:{long}")] {
             assert_eq!(text.parse::<Login>(), Err(LoginError), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_host_header_is_a_host_and_never_a_second_line() {
+        let fit = |host: &str| {
+            let options = ServiceOptions { host_header: Some(host.to_owned()), ..ServiceOptions::default() };
+            options.fit(Kind::Http, false)
+        };
+        for host in ["cams.example", "10.0.0.2:8080", "[fd00::1]:80"] {
+            assert_eq!(fit(host), Ok(()), "{host}");
+        }
+        for host in ["", "a\r\nX: y", "a b", "a/b", "user@a", &"a".repeat(HOST_HEADER_MAX + 1)] {
+            assert_eq!(fit(host), Err(Unfit::HostHeader), "{host:?}");
         }
     }
 

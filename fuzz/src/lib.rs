@@ -8,5 +8,8 @@
 
 pub mod daemon;
 pub mod manager;
+pub mod mqtt;
 pub mod net;
+pub mod rtsp;
+pub mod rtsp;
 pub mod tunnel;

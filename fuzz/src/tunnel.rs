@@ -2,8 +2,15 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
 use coco_tunnel::carrier::frame;
 use coco_tunnel::carrier::proxy::Proxy;
+use coco_tunnel::flow::frame::{ASSEMBLING_MAX, Assembly, DATAGRAM_MAX, decode, encode};
+use coco_tunnel::forward::Service;
+use coco_tunnel::forward::http::framing::{Body as HttpBody, Framing};
+use coco_tunnel::forward::http::head::{Asked, FIELDS_MAX, Request, Response, Scanner};
+use coco_tunnel::forward::http::path;
+use coco_tunnel::forward::http::rewrite::Rewriter;
 use coco_tunnel::noise::LocalStatic;
 use coco_tunnel::noise::handshake::{HandshakeError, Initiator, MAX_MESSAGE, NewKeys, Responder};
 
@@ -11,7 +18,8 @@ use coco_tunnel::noise::handshake::{HandshakeError, Initiator, MAX_MESSAGE, NewK
 pub type Body = (&'static str, fn(&[u8]) -> bool);
 
 /// All of this module.
-pub const TARGETS: &[Body] = &[("carrier", carrier), ("handshake", handshake)];
+pub const TARGETS: &[Body] =
+    &[("carrier", carrier), ("flow", flow), ("handshake", handshake), ("http_head", http_head)];
 
 /// What the handshake messages carry.
 const ASKS: &[u8] = b"parameters of the dialling side";
@@ -47,6 +55,32 @@ fn asks_once(proxy: &Proxy) -> bool {
     let lines = request.matches("\r\n").count();
     assert!((3..=4).contains(&lines) && request.matches('\n').count() == lines);
     true
+}
+
+/// What a node sends in the flows of a channel: QUIC datagrams, each behind two bytes of its length. Taken
+/// means that all were well formed and a datagram came of them.
+pub fn flow(data: &[u8]) -> bool {
+    let mut rest = data;
+    let (mut assembly, mut whole) = (Assembly::default(), 0);
+    while let Some((length, behind)) = rest.split_at_checked(2) {
+        let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
+        let Some((datagram, behind)) = behind.split_at_checked(length) else { return false };
+        rest = behind;
+        let Ok((header, payload)) = decode(Bytes::copy_from_slice(datagram)) else { return false };
+        if header.parts == 1 {
+            // The one way to write it, but for a longer form of its numbers.
+            let again = encode(header.channel, header.flow, header.number, &payload, usize::MAX);
+            let again = decode(again.expect("it is short enough").remove(0));
+            assert_eq!(again, Ok((header, payload.clone())));
+        }
+        if let Some(datagram) = assembly.take(header, payload) {
+            assert!(datagram.len() <= DATAGRAM_MAX);
+            whole += 1;
+        }
+        assert!(assembly.held() <= ASSEMBLING_MAX * DATAGRAM_MAX);
+    }
+    assert_eq!(assembly.received(), whole);
+    rest.is_empty() && whole > 0
 }
 
 /// Two handshaking sides with somebody between them. The first byte says what that somebody does with the
@@ -188,4 +222,148 @@ impl Side {
         assert_eq!(self.hears(&[0]), Err(HandshakeError::Unexpected));
         assert!(self.established().is_none());
     }
+}
+
+/// The pseudonym of whoever asks.
+const PEER: &str = "abcdefghijklmnop";
+
+/// What the target of the requests below is called.
+const TARGET: &str = "camera.lan:8080";
+
+/// A head with what follows it, as an application or a target sends it. Taken means that it is forwarded:
+/// then another reader of HTTP sees one message in it, with the same ends, and so do we in what is forwarded.
+pub fn http_head(data: &[u8]) -> bool {
+    let whole = Scanner::default().scan(data);
+    let (first, second) = data.split_at(data.len() / 2);
+    let mut halves = Scanner::default();
+    let again = match halves.scan(first) {
+        Ok(None) => halves.scan(second).map(|end| end.map(|end| first.len() + end)),
+        done => done,
+    };
+    assert_eq!(whole, again, "it does not matter how the bytes are cut");
+    let Ok(Some(end)) = whole else { return false };
+    let (head, body) = data.split_at(end);
+    let target = format!("http://{TARGET}/").parse().expect("a target");
+    let rewriter = Rewriter::new(&Service::new(target, Default::default(), None), PEER);
+    http_request(head, body, &rewriter) | http_response(head, body, &rewriter)
+}
+
+fn http_request(head: &[u8], body: &[u8], rewriter: &Rewriter) -> bool {
+    let Ok(request) = Request::parse(head.to_vec().into()) else { return false };
+    judged_path(request.target());
+    let Ok(forwarded) = rewriter.request(&request) else { return false };
+    let mut fields = [httparse::EMPTY_HEADER; 256];
+    let mut second = httparse::Request::new(&mut fields);
+    let length = second.parse(&forwarded).expect("a head for everybody").unwrap();
+    assert_eq!(length, forwarded.len());
+    assert_eq!(second.method.map(str::as_bytes), Some(request.method()));
+    assert_eq!(second.path.map(str::as_bytes), Some(request.target()), "what was judged is what is sent");
+    let named = |name: &'static str| {
+        second.headers.iter().filter(move |field| field.name.replace('_', "-").eq_ignore_ascii_case(name))
+    };
+    assert!(named("host").map(|field| field.value).eq([TARGET.as_bytes()]));
+    assert!(named("coco-peer").map(|field| field.value).eq([PEER.as_bytes()]));
+    assert_eq!(named("x-forwarded-for").count() + named("forwarded").count() + named("x-real-ip").count(), 0);
+    let framing = second_framing(second.headers).unwrap_or(Framing::Empty);
+    assert_eq!(framing, request.framing);
+    // With what we add there may be more fields than we would take.
+    if request.head.fields().count() + 4 <= FIELDS_MAX {
+        let again = Request::parse(forwarded).expect("our own head");
+        assert_eq!(
+            (again.framing, again.upgrade, again.target()),
+            (framing, request.upgrade, request.target())
+        );
+    }
+    http_body(framing, body)
+}
+
+fn http_response(head: &[u8], body: &[u8], rewriter: &Rewriter) -> bool {
+    let Ok(response) = Response::parse(head.to_vec().into(), &Asked { upgrade: true, ..Asked::default() })
+    else {
+        return false;
+    };
+    let forwarded = rewriter.response(&response, Some(b"127.0.0.1:8000"));
+    let mut fields = [httparse::EMPTY_HEADER; 256];
+    let mut second = httparse::Response::new(&mut fields);
+    let length = second.parse(&forwarded).expect("a head for everybody").unwrap();
+    assert_eq!((length, second.code), (forwarded.len(), Some(response.status)));
+    if !matches!(response.status, 100..=199 | 204 | 304) {
+        assert_eq!(second_framing(second.headers).unwrap_or(Framing::UntilClose), response.framing);
+    }
+    let again =
+        Response::parse(forwarded, &Asked { upgrade: true, ..Asked::default() }).expect("our own head");
+    assert_eq!((again.framing, again.status), (response.framing, response.status));
+    http_body(response.framing, body)
+}
+
+/// What somebody else makes of the lengths.
+fn second_framing(fields: &[httparse::Header<'_>]) -> Option<Framing> {
+    let mut found = None;
+    for field in fields {
+        let value = std::str::from_utf8(field.value).unwrap_or_default();
+        let next = match field.name.to_ascii_lowercase().as_str() {
+            "content-length" => Framing::Length(value.parse().expect("a length")),
+            "transfer-encoding" => Framing::Chunked,
+            _ => continue,
+        };
+        assert_eq!(found.replace(next), None, "one length only");
+    }
+    found
+}
+
+/// A path that can be granted reads one way, however often it is decoded.
+fn judged_path(target: &[u8]) {
+    let Some(path) = path::plain(target) else { return };
+    assert!(path.starts_with('/') && !path.contains(['%', '\\', ';', '#', '\0']) && !path.contains("//"));
+    assert!(path.split('/').all(|segment| segment != "." && segment != ".."));
+    assert_eq!(path::is_below(&path, "/granted"), path == "/granted" || path.starts_with("/granted/"));
+}
+
+/// Taken means that all of it came and nothing behind it.
+fn http_body(framing: Framing, bytes: &[u8]) -> bool {
+    let mut body = HttpBody::new(framing);
+    let taken = body.take(bytes);
+    let mut slow = HttpBody::new(framing);
+    let slowly = bytes.iter().try_fold(0, |sum, byte| slow.take(&[*byte]).map(|taken| sum + taken));
+    assert_eq!((&taken, body.is_done()), (&slowly, slow.is_done()));
+    let Ok(taken) = taken else { return false };
+    if framing == Framing::Chunked && body.is_done() {
+        assert_eq!(chunked_end(bytes), Some(taken), "somebody else finds the same end");
+    }
+    body.may_end() && taken == bytes.len()
+}
+
+/// Where a chunked body ends for a reader that knows nothing but lines and sizes.
+fn chunked_end(bytes: &[u8]) -> Option<usize> {
+    let line_end =
+        |from: usize| bytes[from..].windows(2).position(|pair| pair == b"\r\n").map(|at| from + at);
+    let mut at = 0;
+    loop {
+        let end = line_end(at)?;
+        let line = std::str::from_utf8(&bytes[at..end]).unwrap_or_default();
+        let digits = line.split(';').next().unwrap_or_default();
+        let size = usize::from_str_radix(
+            if digits.is_empty() { lossy_digits(&bytes[at..end])? } else { digits },
+            16,
+        )
+        .ok()?;
+        at = end + 2;
+        if size == 0 {
+            break;
+        }
+        at += size + 2;
+    }
+    loop {
+        let end = line_end(at)?;
+        if end == at {
+            return Some(end + 2);
+        }
+        at = end + 2;
+    }
+}
+
+/// The size of a line whose extension is no text.
+fn lossy_digits(line: &[u8]) -> Option<&str> {
+    let end = line.iter().position(|&byte| byte == b';')?;
+    std::str::from_utf8(&line[..end]).ok()
 }

@@ -11,8 +11,9 @@ use coco_tunnel::carrier::proxy::Proxies;
 use coco_tunnel::forward::Service;
 use coconet::calendar::MonthError;
 use coconet::control::{
-    CreateInvite, CreateNetwork, Doctor, Done, Expose, InvitePurpose, Invited, JoinNetwork, Members, Network,
-    Networks, OPEN_TIMEOUT_S, Open, Ping, Pong, Status, Tunnel, Tunnels, Usage, VERSION,
+    Cameras, CreateInvite, CreateNetwork, Doctor, Done, Expose, FindCameras, InvitePurpose, Invited,
+    JoinNetwork, Members, Network, Networks, OPEN_TIMEOUT_S, Open, Ping, Pong, Status, Tunnel, Tunnels,
+    Usage, VERSION,
 };
 use coconet::grant::Capabilities;
 use coconet::id::NetworkId;
@@ -27,6 +28,7 @@ use coconet::target::Target;
 use futures_util::future::join_all;
 use tokio::sync::watch;
 
+use crate::access::Rules;
 use crate::clock;
 use crate::config::Config;
 use crate::doctor;
@@ -39,6 +41,7 @@ use crate::random;
 use crate::state_dir::{StateDir, StateDirError};
 use crate::store::{NetworkRow, Served, Store, TunnelEnd};
 use crate::surroundings::Surroundings;
+use crate::surroundings::cameras;
 use crate::surroundings::links::Links;
 use crate::tunnel::{Exposure, Listener, Opened, OpenedOptions, Sockets, Transports, target_answers};
 
@@ -99,8 +102,8 @@ impl Daemon {
                 TunnelEnd::Exposed(url, served) => {
                     expose_on(&node, row.id, row.resource.clone(), &url, served)
                 }
-                TunnelEnd::Opened(listen, mode) => {
-                    daemon.open_on(node, row.id, row.resource.clone(), &listen, mode)
+                TunnelEnd::Opened(listen, mode, allow) => {
+                    daemon.open_on(node, row.id, row.resource.clone(), &listen, mode, allow)
                 }
             };
             if let Err(fault) = restored {
@@ -331,6 +334,9 @@ impl Daemon {
             let _ = node.manager().catch_up().await;
         }
         self.require_not_open(&node, &request.resource)?;
+        let allow = request.allow.as_deref().map(Rules::parse).transpose().map_err(|error| {
+            Fault::usage("--allow").because(&error).hint("for example --allow uid:self exe:/usr/bin/ffplay")
+        })?;
         let transports = Transports::of(&node, &request.resource);
         let sockets = Sockets::bind(listen, transports)?;
         let options = OpenedOptions {
@@ -339,6 +345,7 @@ impl Daemon {
             listener: Listener::Bound(sockets),
             max_clients: self.config.tunnel.max_clients,
             mode: request.path,
+            allow: allow.clone().unwrap_or_else(|| self.config.tunnel.allow.clone()),
         };
         // Asked before it is remembered: what never worked is not kept, nor what nobody waits for.
         let trial = Trial(Some(Opened::start(Arc::clone(&node), options, self.events.clone())?));
@@ -356,7 +363,7 @@ impl Daemon {
         let _adding = self.adding.lock().await;
         self.require_joined(&node)?;
         self.require_not_open(&node, &request.resource)?;
-        let end = TunnelEnd::Opened(trial.opened()?.listen().to_string(), request.path);
+        let end = TunnelEnd::Opened(trial.opened()?.listen().to_string(), request.path, allow);
         let id = self.store.add_tunnel(node.network(), request.resource, end).await?;
         let opened = trial.passed()?;
         opened.number(id);
@@ -374,6 +381,18 @@ impl Daemon {
         tunnels.extend(lock(&self.tunnels).values().map(|opened| opened.status()));
         tunnels.sort_by(|a, b| (&a.network, &a.resource, &a.id).cmp(&(&b.network, &b.resource, &b.id)));
         Tunnels { version: VERSION, tunnels }
+    }
+
+    /// Cameras on the LAN.
+    pub async fn cameras(&self, request: FindCameras) -> Result<Cameras> {
+        if !self.config.lan.discovery {
+            return Err(Fault::failed("this daemon says nothing on the LAN")
+                .hint("set discovery = true under [lan] in its configuration, or name the camera's URL"));
+        }
+        let links = Arc::clone(&self.around.links().borrow());
+        let cameras = cameras::find(&links, request.login.as_ref()).await;
+        let cameras = cameras.map_err(|error| Fault::failed("cannot look for cameras").because(&error))?;
+        Ok(Cameras { version: VERSION, cameras })
     }
 
     /// What stands between this node and the others, in one network or in all.
@@ -505,11 +524,20 @@ impl Daemon {
         self.state_dir.remove_keys(node.network()).map_err(|error| key_fault(&error))
     }
 
-    fn open_on(&self, node: Arc<Node>, id: u64, resource: Name, listen: &str, mode: PathMode) -> Result<()> {
+    fn open_on(
+        &self,
+        node: Arc<Node>,
+        id: u64,
+        resource: Name,
+        listen: &str,
+        mode: PathMode,
+        allow: Option<Rules>,
+    ) -> Result<()> {
         let address = listen.parse().map_err(|_| Fault::failed("a damaged listen address in the state"))?;
         let listener = Listener::Restored(address);
         let max_clients = self.config.tunnel.max_clients;
-        let options = OpenedOptions { id, resource, listener, max_clients, mode };
+        let allow = allow.unwrap_or_else(|| self.config.tunnel.allow.clone());
+        let options = OpenedOptions { id, resource, listener, max_clients, mode, allow };
         lock(&self.tunnels).insert(id, Opened::start(node, options, self.events.clone())?);
         Ok(())
     }
@@ -637,10 +665,7 @@ fn expose_on(node: &Node, id: u64, resource: Name, url: &str, served: Served) ->
 fn attributes_of(target: &Target, can: Option<&Capabilities>) -> Result<Attributes> {
     let path = (!target.path.is_empty()).then(|| (PATH, target.path.clone()));
     let udp = target.udp.then(|| (UDP, "yes".to_owned()));
-    if can.is_some_and(|can| can.words().iter().any(|word| word.contains(' '))) {
-        return Err(Fault::usage("what a grant gives by default cannot hold spaces")
-            .hint("leave out --can, and name it in each grant"));
-    }
+    // No word of a capability holds a space.
     let told = path.into_iter().chain(udp).chain(can.map(|can| (CAN, can.words().join(" "))));
     let map = told.map(|(name, value)| (Name::closest(name, name), value)).collect();
     Attributes::new(map).map_err(|error| Fault::usage("the URL's path, or --can").because(&error))

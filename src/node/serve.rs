@@ -5,11 +5,10 @@
 //! and not granted give the same answer.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use coco_tunnel::channel::Channel;
-use coco_tunnel::forward::{self, Broken, Caller, Counted, Local, Service};
+use coco_tunnel::forward::{self, Broken, Caller, Local};
 use coco_tunnel::frame;
 use coco_tunnel::session::{Ended, Session};
 use coconet::id::NodeId;
@@ -86,8 +85,9 @@ impl Node {
             return;
         };
         let service = exposure.service();
-        if is_full(service) {
-            reply(&mut channel, Reply::refused(Reset::MaxClients, "no more clients at a time")).await;
+        let client = if probe { None } else { exposure.admit(peer) };
+        if client.is_none() && !(probe && exposure.has_room_for(peer)) {
+            refuse_more(&mut channel).await;
             return;
         }
         let kind = service.target.kind;
@@ -104,7 +104,6 @@ impl Node {
         if frame::write(&mut channel.tx, &Reply::Ok).await.is_err() {
             return;
         }
-        let _counted = Counted::new(&service.meter);
         let cut = self.right_ends(peer, resource, &rights);
         let caller = Caller { alias: self.alias(peer), rights: rights.clone() };
         let ended = match (kind, local) {
@@ -134,10 +133,10 @@ impl Node {
             reply(&mut channel, Reply::refused(Reset::Unsupported, reason)).await;
             return;
         }
-        if is_full(service) {
-            reply(&mut channel, Reply::refused(Reset::MaxClients, "no more clients at a time")).await;
+        let Some(_client) = exposure.admit(peer) else {
+            refuse_more(&mut channel).await;
             return;
-        }
+        };
         // Taken before the answer, after which the other end sends.
         let flows = channel.flows();
         if frame::write(&mut channel.tx, &Reply::Ok).await.is_err() {
@@ -238,9 +237,8 @@ struct Permit {
 /// The target does not answer, and the peer was told.
 struct Unreachable;
 
-fn is_full(service: &Service) -> bool {
-    let clients = service.meter.clients.load(Ordering::Relaxed);
-    service.options.max_clients.is_some_and(|max| clients >= u64::from(max))
+async fn refuse_more(channel: &mut Channel) {
+    reply(channel, Reply::refused(Reset::MaxClients, "as many use it as may at a time")).await;
 }
 
 fn refused(mut channel: Channel, code: Reset) -> Broken {

@@ -2,8 +2,10 @@
 //!
 //! One [`Surroundings`] serves all nodes of a daemon. [`changes::Watcher`] looks at interfaces and routes
 //! ([`links`]) when the kernel says that something has changed; who depends on them listens. [`lan`] finds
-//! nodes of the same network among the neighbours. [`port_mapping`] has the router let packets in.
+//! nodes of the same network among the neighbours, [`cameras`] what could be exposed. [`port_mapping`] has
+//! the router let packets in.
 
+pub mod cameras;
 pub mod changes;
 pub mod lan;
 pub mod links;

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use coco_tunnel::forward::{self, Service, udp};
+use coco_tunnel::forward::{self, Counted, Service, udp};
 use coconet::control::{Direction, Tunnel, TunnelState};
+use coconet::id::NodeId;
 use coconet::name::Name;
 use coconet::resource::Kind;
-use coconet::service::ServiceOptions;
 use coconet::target::Target;
 
 use super::{Health, describe};
@@ -25,6 +25,16 @@ pub struct Exposure {
     resource: Name,
     service: Service,
     health: Health,
+    /// How many clients each node has.
+    clients: Mutex<BTreeMap<NodeId, u32>>,
+}
+
+/// A client that was let in, for as long as it stays.
+#[derive(Debug)]
+pub struct Client<'a> {
+    exposure: &'a Exposure,
+    peer: NodeId,
+    _counted: Counted<'a>,
 }
 
 impl Exposures {
@@ -56,7 +66,7 @@ impl Exposures {
 impl Exposure {
     /// Expose what `service` serves as `resource`.
     pub fn new(id: u64, resource: Name, service: Service) -> Self {
-        Self { id, resource, service, health: Health::new(TunnelState::Open) }
+        Self { id, resource, service, health: Health::new(TunnelState::Open), clients: Mutex::default() }
     }
 
     /// Its number.
@@ -72,6 +82,22 @@ impl Exposure {
     /// What is behind it.
     pub fn service(&self) -> &Service {
         &self.service
+    }
+
+    /// Let a client of `peer` in; `None` when there are as many as may be.
+    pub fn admit(&self, peer: NodeId) -> Option<Client<'_>> {
+        let mut clients = self.clients();
+        if self.is_full(&clients) {
+            return None;
+        }
+        *clients.entry(peer).or_default() += 1;
+        Some(Client { exposure: self, peer, _counted: Counted::new(&self.service.meter) })
+    }
+
+    /// Whether `peer` has a client here, or could have one.
+    pub fn has_room_for(&self, peer: NodeId) -> bool {
+        let clients = self.clients();
+        clients.contains_key(&peer) || !self.is_full(&clients)
     }
 
     /// The target did not answer.
@@ -92,10 +118,32 @@ impl Exposure {
             describe(self.id, network, &self.resource, target.kind, Direction::Expose, &self.health, meter);
         Tunnel {
             target: Some(target.to_string()),
-            options: (*options != ServiceOptions::default()).then(|| options.clone()),
+            options: (!options.is_usual()).then(|| options.clone()),
             login: login.is_some(),
             facts: self.service.facts(),
             ..common
+        }
+    }
+}
+
+impl Exposure {
+    fn clients(&self) -> MutexGuard<'_, BTreeMap<NodeId, u32>> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_full(&self, clients: &BTreeMap<NodeId, u32>) -> bool {
+        self.service.options.max_clients.is_some_and(|max| clients.values().sum::<u32>() >= max)
+    }
+}
+
+impl Drop for Client<'_> {
+    fn drop(&mut self) {
+        let mut clients = self.exposure.clients();
+        if let Some(count) = clients.get_mut(&self.peer) {
+            *count -= 1;
+            if *count == 0 {
+                clients.remove(&self.peer);
+            }
         }
     }
 }

@@ -106,6 +106,8 @@ fn describe(
         failures: meter.failures.load(Ordering::Relaxed),
         bytes_in: meter.bytes_in.load(Ordering::Relaxed),
         bytes_out: meter.bytes_out.load(Ordering::Relaxed),
+        allow: Vec::new(),
+        refused: 0,
         options: None,
         login: false,
         facts: None,

@@ -7,9 +7,9 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use coco_tunnel::channel::Channel;
 use coco_tunnel::forward::{self, Broken, Counted, Local, Meter, http, udp};
@@ -28,6 +28,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 
 use super::sockets::{Sockets, Transports};
 use super::{Health, describe};
+use crate::access::{self, Access, Owner, Rules, Transport};
 use crate::events::Events;
 use crate::fault::{Fault, Result};
 use crate::node::peers::{self, probe};
@@ -41,6 +42,9 @@ const RETRY_MAX: Duration = Duration::from_secs(15);
 
 /// Pause after the system refused a connection for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Least time between two events about applications that were not let in.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// Pause between two tries to listen where a restored tunnel did before.
 const REBIND_PAUSE: Duration = Duration::from_secs(1);
@@ -58,6 +62,8 @@ pub struct OpenedOptions {
     pub max_clients: u32,
     /// Which ways it may take.
     pub mode: PathMode,
+    /// Which applications may use it.
+    pub allow: Rules,
 }
 
 /// Where a tunnel listens.
@@ -81,6 +87,10 @@ pub struct Opened {
     places: Arc<Semaphore>,
     meter: Meter,
     udp: udp::Counters,
+    http: http::Counters,
+    access: Access,
+    /// When a refusal was told last.
+    told: Mutex<Option<Instant>>,
     health: Health,
     kick: Notify,
     closed: watch::Sender<bool>,
@@ -90,7 +100,7 @@ pub struct Opened {
 impl Opened {
     /// Begin to serve the listener.
     pub fn start(node: Arc<Node>, options: OpenedOptions, events: Events) -> Result<Arc<Self>> {
-        let OpenedOptions { id, resource, listener, max_clients, mode } = options;
+        let OpenedOptions { id, resource, listener, max_clients, mode, allow } = options;
         let (listen, sockets, health) = match listener {
             Listener::Bound(sockets) => (sockets.address, Some(sockets), Health::new(TunnelState::Opening)),
             Listener::Restored(listen) => {
@@ -107,6 +117,9 @@ impl Opened {
             places: Arc::new(Semaphore::new(max_clients as usize)),
             meter: Meter::default(),
             udp: udp::Counters::default(),
+            access: Access::new(allow),
+            told: Mutex::default(),
+            http: http::Counters::default(),
             health,
             kick: Notify::new(),
             closed: watch::Sender::new(false),
@@ -174,6 +187,12 @@ impl Opened {
         let kind = known.map_or(Kind::Tcp, |known| known.kind);
         let path = known.and_then(|known| known.attributes.get(PATH)).unwrap_or_default();
         let takes_udp = known.is_some_and(|known| known.attributes.takes_udp(known.kind));
+        let facts = match kind {
+            Kind::Http => Some(Facts::Http(self.http.facts())),
+            Kind::Tcp | Kind::Udp | Kind::Rtsp | Kind::Mqtt => {
+                takes_udp.then(|| Facts::Udp(self.udp.facts()))
+            }
+        };
         let common = describe(
             self.id(),
             self.node.name(),
@@ -188,7 +207,9 @@ impl Opened {
             listen: Some(self.listen.to_string()),
             node: known.map(|known| node_name(&ledger, known.node)),
             path_mode: Some(self.mode),
-            facts: takes_udp.then(|| Facts::Udp(self.udp.facts())),
+            allow: self.access.rules().texts(),
+            refused: self.access.refused(),
+            facts,
             ..common
         }
     }
@@ -332,11 +353,18 @@ impl Opened {
                 _ = closed.wait_for(|closed| *closed) => return,
             };
             match accepted {
-                Ok((stream, place)) => {
+                Ok((stream, peer, place)) => {
+                    // At once: whoever has closed meanwhile cannot be told from others.
+                    let local = stream.local_addr().unwrap_or(self.listen);
+                    let owner = access::owner(Transport::Tcp, local, peer);
                     let opened = Arc::clone(&self);
                     tokio::spawn(async move {
                         let _place = place;
-                        opened.forward(stream).await;
+                        if opened.admits(owner).await {
+                            opened.forward(stream).await;
+                        } else {
+                            Local::tcp(stream).abort();
+                        }
                     });
                 }
                 Err(error) => {
@@ -361,7 +389,12 @@ impl Opened {
                             let _ = ended.wait_for(|closed| *closed).await;
                             Reset::Closed
                         };
-                        let outcome = udp::near(&socket, channel, &self.meter, &self.udp, cut).await;
+                        let admits = |client| {
+                            let opened = Arc::clone(&self);
+                            let owner = access::owner(Transport::Udp, self.listen, client);
+                            async move { opened.admits(owner).await }
+                        };
+                        let outcome = udp::near(&socket, channel, admits, &self.meter, &self.udp, cut).await;
                         self.node.heard(peer, self.mode);
                         outcome.map_err(|error| Fault::failed("the exchange ended").because(&error))
                     }
@@ -382,6 +415,19 @@ impl Opened {
             () = exchanging => {}
             _ = closed.wait_for(|closed| *closed) => {}
         }
+    }
+
+    /// Whether the application with that socket may use the tunnel. Who may not is told of, now and then.
+    async fn admits(&self, owner: io::Result<Owner>) -> bool {
+        let Err(refusal) = self.access.judge(owner).await else { return true };
+        tracing::debug!(resource = %self.resource, %refusal, "an application was not let in");
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|at| at.elapsed() >= TELL_EVERY) {
+            *told = Some(Instant::now());
+            let message = format!("{} to an application of this machine: {refusal}", self.resource);
+            self.events.send(Some(self.node.name()), "refused", message);
+        }
+        false
     }
 
     /// A channel to the exporter, on which `request` was sent.
@@ -418,8 +464,8 @@ impl Opened {
         let meter = &self.meter;
         let ended = match self.kind() {
             Kind::Http => {
-                let names = http::Names { listen: self.listen, resource: self.resource.to_string() };
-                http::near(local, channel, &names, meter, cut).await
+                let names = http::Names::new(self.listen, self.resource.as_str());
+                http::near(local, channel, &names, &self.http, meter, cut).await
             }
             Kind::Rtsp => forward::rtsp::near(local, channel, self.listen, meter, cut).await,
             Kind::Tcp | Kind::Udp | Kind::Mqtt => forward::splice(local, channel, true, meter, cut).await,
@@ -440,8 +486,8 @@ impl Opened {
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> io::Result<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
-    Ok((stream, place))
+    let (stream, peer) = listener.accept().await?;
+    Ok((stream, peer, place))
 }

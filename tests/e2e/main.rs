@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod applications;
 mod broker;
 mod camera;
+mod datagrams;
 mod facts;
 mod members;
 mod restarts;

@@ -8,14 +8,16 @@ use std::process::{Command, Stdio};
 pub(crate) const PYTHON: &str = "/usr/bin/python3";
 
 /// The programs of others, and the Debian packages they are in.
-const PACKAGES: [(&str, &str); 7] = [
+const PACKAGES: [(&str, &str); 9] = [
     ("curl", "curl"),
     ("ffprobe", "ffmpeg"),
     ("mosquitto", "mosquitto"),
+    ("mosquitto_passwd", "mosquitto"),
     ("mosquitto_pub", "mosquitto-clients"),
     ("mosquitto_sub", "mosquitto-clients"),
     ("nginx", "nginx"),
     ("setpriv", "util-linux"),
+    ("wrk", "wrk"),
 ];
 
 /// One of our own binaries, built beside this test.

@@ -70,10 +70,14 @@ pub(crate) struct Mosquitto {
 impl Mosquitto {
     /// With nothing in it. Its log says who does what.
     pub(crate) fn start(lab: &Lab) -> Self {
+        Self::with(lab, "allow_anonymous true\n")
+    }
+
+    /// The same, with these lines about who may come.
+    pub(crate) fn with(lab: &Lab, lines: &str) -> Self {
         let port = free_port();
         let file = lab.path("mosquitto.conf");
-        let config =
-            format!("listener {port} 127.0.0.1\nallow_anonymous true\nlog_dest stderr\nlog_type all\n");
+        let config = format!("listener {port} 127.0.0.1\nlog_dest stderr\nlog_type all\n{lines}");
         fs::write(&file, config).unwrap();
         let mut process = lab.start("mosquitto", command(theirs("mosquitto")).arg("-c").arg(file));
         until_accepts(&mut process, port);

@@ -64,6 +64,12 @@ impl ChannelTx {
         self.0.write_chunk(bytes).await.map_err(cut_write)
     }
 
+    /// Send what there is room for, waiting for some: returns how many bytes. Nothing is sent when the
+    /// future is dropped.
+    pub async fn write_some(&mut self, mut chunks: &mut [Bytes]) -> Result<usize, Cut> {
+        self.0.write_many_chunks(&mut chunks).await.map_err(cut_write)
+    }
+
     /// No more bytes in this direction.
     pub fn finish(&mut self) {
         self.1 = true;

@@ -6,12 +6,20 @@
 #[path = "../../fuzz/src/tunnel.rs"]
 mod targets;
 
+#[expect(unreachable_pub, reason = "it is the fuzz crate's module, where they are reachable")]
+#[path = "../../fuzz/src/mqtt.rs"]
+mod mqtt;
+
+#[expect(unreachable_pub, reason = "it is the fuzz crate's module, where they are reachable")]
+#[path = "../../fuzz/src/rtsp.rs"]
+mod rtsp;
+
 use std::fs;
 use std::path::Path;
 
 #[test]
 fn every_seed_is_taken_for_what_its_name_says() {
-    for (target, body) in targets::TARGETS {
+    for (target, body) in targets::TARGETS.iter().chain(mqtt::TARGETS).chain(rtsp::TARGETS) {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds").join(target);
         let files: Vec<_> = fs::read_dir(dir).unwrap().map(|file| file.unwrap().path()).collect();
         assert!(files.len() > 3, "{target} has seeds");

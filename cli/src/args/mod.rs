@@ -165,6 +165,9 @@ pub(crate) enum Node {
 #[derive(Subcommand)]
 pub(crate) enum Tunnel {
     /// Offer a service as a resource of a network
+    #[command(override_usage = "\
+cococtl tunnel expose [OPTIONS] --name <NAME> <URL>
+       cococtl tunnel expose --discover [--login-file <FILE>]")]
     #[command(after_help = "\
 A URL is one of tcp://HOST:PORT, udp://HOST:PORT, tcp+udp://HOST:PORT, http://HOST[:PORT]/PATH,
 rtsp://HOST[:PORT]/PATH, mqtt://HOST[:PORT], unix:///PATH. Host and port are known to this node only.
@@ -175,7 +178,8 @@ daemon keeps the login and uses it towards the target; whoever opens the resourc
 Examples:
   $ cococtl tunnel expose rtsp://192.168.1.20/stream1 --name front-door --login-file camera.login
   $ cococtl tunnel expose tcp://localhost:22 --name ssh --network home
-  $ cococtl tunnel expose tcp+udp://192.168.1.1:53 --name dns --max-clients 20")]
+  $ cococtl tunnel expose tcp+udp://192.168.1.1:53 --name dns --max-clients 20
+  $ cococtl tunnel expose --discover --login-file camera.login")]
     Expose(Expose),
     /// Open a resource and print its local URL
     #[command(after_help = "\
@@ -199,6 +203,10 @@ Examples:
         /// Which ways its packets may take
         #[arg(long, value_name = "PATH", default_value = "direct-first", value_parser = path_modes())]
         path: PathMode,
+        /// Which applications may use it: uid:USER, gid:GROUP, exe:/PATH, unit:NAME [default: as the
+        /// daemon's configuration says, or its own user]
+        #[arg(long, value_name = "RULE", num_args = 1..)]
+        allow: Vec<String>,
     },
     /// List what is exposed and opened here
     List,
@@ -216,10 +224,11 @@ Examples:
 #[derive(clap::Args)]
 pub(crate) struct Expose {
     /// The service
-    pub(crate) url: String,
+    #[arg(required_unless_present = "discover")]
+    pub(crate) url: Option<String>,
     /// The name of the resource
-    #[arg(long)]
-    pub(crate) name: Name,
+    #[arg(long, required_unless_present = "discover")]
+    pub(crate) name: Option<Name>,
     /// The network, where there is more than one
     #[arg(long, value_name = "NAME")]
     pub(crate) network: Option<Name>,
@@ -241,6 +250,11 @@ pub(crate) struct Expose {
     /// mqtt: make the client ids of different nodes distinct
     #[arg(long)]
     pub(crate) client_id_suffix: bool,
+    /// Expose nothing: list the ONVIF cameras on the LAN with the URLs of their streams
+    #[arg(long, conflicts_with_all = [
+        "url", "name", "network", "can", "max_clients", "share", "host_header", "client_id_suffix"
+    ])]
+    pub(crate) discover: bool,
 }
 
 #[derive(clap::Args)]

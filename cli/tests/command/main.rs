@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod applying;
+mod cameras;
 mod completions;
 mod daemon;
 mod doctor;

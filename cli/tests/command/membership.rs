@@ -97,7 +97,6 @@ fn what_makes_no_sense_is_refused_before_the_ledger_sees_it() {
     for (words, said) in [
         (&["network", "role", "home", "bob", "king"][..], "a role is owner, admin or guest"),
         (&["network", "rename", "home", "bob", "Robert"], "a name is 1 to 63 characters"),
-        (&grant, "--can <CAPABILITY>"),
         (&[&grant[..], &["--can"]].concat(), "--can <CAPABILITY>"),
         (&[&grant[..], &["--can", "play", "play"]].concat(), "1 to 16 different capabilities"),
         (&[&grant[..], &["--can", "play now"]].concat(), "1 to 16 different capabilities"),

@@ -172,7 +172,7 @@ fn a_login_in_a_url_is_said_and_goes_nowhere() {
     let Ended { code, out, err } =
         daemon.run(&["tunnel", "expose", "rtsp://admin:hunter2@cam/s", "--name", "front-door"]);
     assert_eq!((code, out.as_str()), (0, "exposed rtsp://cam:554/s as front-door in home, t1\n"));
-    assert!(err.starts_with("warning: the login in the URL is not published"), "{err}");
+    assert!(err.starts_with("warning: the login in the URL is not kept"), "{err}");
     assert!(!err.contains("hunter2"));
     let body = json!({"url": "rtsp://cam:554/s", "name": "front-door", "network": null});
     assert_eq!(daemon.asked(), asked("POST /v1/expose", body));

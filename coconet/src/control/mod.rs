@@ -28,12 +28,14 @@
 //! | `POST /v1/expose` | [`Expose`] | [`Tunnel`] |
 //! | `POST /v1/open` | [`Open`] | [`Tunnel`] |
 //! | `DELETE /v1/tunnels/{id-or-resource}?network=NAME` | | [`Done`] |
+//! | `POST /v1/cameras` | [`FindCameras`] | [`Cameras`] |
 //! | `POST /v1/ping` | [`Ping`] | [`Pong`] |
 //! | `GET /v1/doctor?network=NAME` | | [`Doctor`] |
 //! | `GET /v1/events` | | server-sent [`Event`]s |
 //!
 //! Anything else than 2xx carries a [`Failure`].
 
+mod cameras;
 mod doctor;
 mod error;
 pub mod facts;
@@ -45,6 +47,7 @@ mod usage;
 
 use serde::{Deserialize, Serialize};
 
+pub use cameras::{Camera, CameraStream, Cameras, FindCameras};
 pub use doctor::{Check, CheckStatus, Doctor, Examined};
 pub use error::{ErrorKind, Failure, FailureBody};
 pub use facts::Facts;

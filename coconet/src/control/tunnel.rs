@@ -23,13 +23,13 @@ pub struct Expose {
     /// In which network; may be left out when there is one.
     pub network: Option<Name>,
     /// What a grant of it gives that names nothing; everything its kind knows when absent.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub can: Option<Capabilities>,
     /// The target's login, which stays with the daemon.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login: Option<Login>,
     /// How it is served.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "ServiceOptions::is_usual")]
     pub options: ServiceOptions,
 }
 
@@ -48,6 +48,10 @@ pub struct Open {
     /// Which ways it may take.
     #[serde(default)]
     pub path: PathMode,
+    /// Which applications may use it: `uid:USER`, `gid:GROUP`, `exe:/PATH`, `unit:NAME`. What the daemon's
+    /// configuration says when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow: Option<Vec<String>>,
 }
 
 /// `GET /v1/tunnels`.
@@ -101,6 +105,12 @@ pub struct Tunnel {
     pub bytes_in: u64,
     /// Bytes from the application to the network.
     pub bytes_out: u64,
+    /// Which applications may use it, where it is opened; empty for the daemon's own user.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<String>,
+    /// How often an application was not let in.
+    #[serde(default)]
+    pub refused: u64,
     /// How it is served, where it is exposed with options.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub options: Option<ServiceOptions>,

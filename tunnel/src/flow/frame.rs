@@ -95,7 +95,7 @@ pub fn decode(mut datagram: Bytes) -> Result<(Header, Bytes), Malformed> {
         1 => 0,
         _ => datagram.try_get_u8().map_err(|_| Malformed)?,
     };
-    if part >= parts || usize::from(parts) > PARTS_MAX {
+    if part >= parts || usize::from(parts) > PARTS_MAX || datagram.len() > DATAGRAM_MAX {
         return Err(Malformed);
     }
     Ok((Header { channel, flow, number, parts, part }, datagram))

@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use noq::Connection;
 use tokio::sync::Notify;
 
@@ -191,16 +192,24 @@ impl Hub {
         };
         flow.sent += 1;
         drop(received);
-        let length: usize = parts.iter().map(|part| part.len() + OVERHEAD).sum();
         let mut open = self.lock();
-        if open.queue.is_empty() && self.connection.datagram_send_buffer_space() >= length {
-            // Refused only when the session is over, or the path has become narrower this very moment.
-            let sent = self.connection.send_many_datagrams(&parts);
-            drop(open);
-            if sent.is_err() {
-                inbox.dropped(id.1);
+        let mut parts = parts;
+        if open.queue.is_empty() {
+            // Not the call that takes all at once: it makes room by dropping what was sent before.
+            let taken = |part: &Bytes| self.connection.send_datagram_wait(part.clone()).now_or_never();
+            loop {
+                let Some(part) = parts.first() else { return };
+                match taken(part) {
+                    Some(Ok(())) => drop(parts.remove(0)),
+                    // The session is over, or the path has become narrower this very moment.
+                    Some(Err(_)) => {
+                        drop(open);
+                        inbox.dropped(id.1);
+                        return;
+                    }
+                    None => break,
+                }
             }
-            return;
         }
         let dropped = open.queue.push(Instant::now(), id, parts);
         count_dropped(&open, &dropped);

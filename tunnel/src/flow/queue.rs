@@ -149,7 +149,7 @@ mod tests {
         let (mut queue, now) = (Queue::default(), Instant::now());
         let mut dropped = Vec::new();
         for flow in 0..=(QUEUES_MAX / QUEUE_MAX) as u32 {
-            queue.push(now, (0, flow), datagram(1, QUEUE_MAX / 2));
+            dropped.extend(queue.push(now, (0, flow), datagram(1, QUEUE_MAX / 2)));
             dropped.extend(queue.push(now, (0, flow), datagram(2, QUEUE_MAX / 2)));
         }
         assert_eq!(dropped.len(), 2, "{dropped:?}");

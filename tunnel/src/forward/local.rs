@@ -3,7 +3,7 @@
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
@@ -56,6 +56,14 @@ impl Local {
         // Only fails on a dead socket, which the next read reports.
         let _ = stream.set_nodelay(true);
         Self::Tcp(stream)
+    }
+
+    /// Where the application is, and where it reached us.
+    pub(super) fn addresses(&self) -> io::Result<(SocketAddr, SocketAddr)> {
+        match self {
+            Self::Tcp(stream) => Ok((stream.peer_addr()?, stream.local_addr()?)),
+            Self::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
     }
 
     /// Both directions, to be used side by side.

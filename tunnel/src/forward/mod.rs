@@ -120,6 +120,17 @@ pub async fn splice(
             code = cut => Err(Broken::Here(code)),
         }
     };
+    end(ended, Some(local), channel, meter)
+}
+
+/// Let a connection that broke at one side break at the other, and count it. Without `local` the
+/// application knows already.
+fn end(
+    ended: Result<(), Broken>,
+    local: Option<Local>,
+    mut channel: Channel,
+    meter: &Meter,
+) -> Result<(), Broken> {
     if let Err(broken) = &ended {
         meter.failures.fetch_add(1, Ordering::Relaxed);
         channel.reset(match broken {
@@ -127,7 +138,9 @@ pub async fn splice(
             Broken::Channel(_) | Broken::Refused { .. } => Reset::Closed,
             Broken::Here(code) => *code,
         });
-        local.abort();
+        if let Some(local) = local {
+            local.abort();
+        }
     }
     ended
 }

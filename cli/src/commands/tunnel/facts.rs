@@ -1,7 +1,11 @@
 //! What the protocols say of what goes through tunnels, as lines below the table.
 
-use coconet::control::facts::{HttpFacts, MqttFacts, RtspFacts, UdpFacts};
+use coconet::control::facts::{
+    HttpFacts, MqttDenied, MqttFacts, RtspFacts, RtspSession, RtspTrack, UdpFacts,
+};
 use coconet::control::{Facts, Tunnel};
+
+use crate::print::clean;
 
 /// The lines of one tunnel; none where there is nothing to tell.
 pub(super) fn lines(tunnel: &Tunnel) -> Vec<String> {
@@ -25,14 +29,87 @@ fn udp(facts: &UdpFacts) -> Vec<String> {
     )]
 }
 
-fn http(_facts: &HttpFacts) -> Vec<String> {
-    Vec::new()
+fn http(facts: &HttpFacts) -> Vec<String> {
+    let HttpFacts { requests, requests_per_second, refused, upgrades } = facts;
+    if *requests == 0 && refused.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec![format!("{requests} requests, {requests_per_second:.1}/s, {upgrades} upgraded now")];
+    if !refused.is_empty() {
+        let reasons: Vec<String> =
+            refused.iter().map(|(reason, count)| format!("{count} {}", clean(reason))).collect();
+        lines.push(format!("refused: {}", reasons.join(", ")));
+    }
+    lines
 }
 
-fn rtsp(_facts: &RtspFacts) -> Vec<String> {
-    Vec::new()
+/// One line for each session, and one for each of its tracks. What the camera says of itself is cleaned.
+fn rtsp(facts: &RtspFacts) -> Vec<String> {
+    let mut lines = Vec::new();
+    for session in &facts.sessions {
+        let RtspSession { path, viewers_udp, viewers_tcp, tracks } = session;
+        lines.push(format!("{}, viewers: {viewers_udp} over udp, {viewers_tcp} over tcp", clean(path)));
+        for track in tracks {
+            let RtspTrack { media, codec, size, rate, transport, packets, lost } = track;
+            let about = [
+                codec.as_ref().map(|codec| format!(" {}", clean(codec))),
+                size.map(|(width, height)| format!(" {width}x{height}")),
+                rate.map(|rate| format!(" {rate:.1}/s")),
+            ];
+            let (media, about) = (clean(media), about.into_iter().flatten().collect::<String>());
+            let from = transport.as_str();
+            lines.push(format!("{media}{about} from the camera over {from}, {packets} packets, {lost} lost"));
+        }
+    }
+    if facts.refused > 0 {
+        lines.push(format!("refused: {}", plural(facts.refused, "request")));
+    }
+    lines
 }
 
-fn mqtt(_facts: &MqttFacts) -> Vec<String> {
-    Vec::new()
+/// The filters come from clients: what is printed of them is cleaned where the whole table is.
+fn mqtt(facts: &MqttFacts) -> Vec<String> {
+    let MqttFacts {
+        clients,
+        subscriptions,
+        more_subscriptions,
+        messages_in,
+        messages_out,
+        denied,
+        malformed,
+    } = facts;
+    let MqttDenied { connect, publish, subscribe, deliver } = denied;
+    let refused: Vec<String> = [
+        (connect, "connections"),
+        (publish, "messages in"),
+        (deliver, "messages out"),
+        (subscribe, "subscriptions"),
+    ]
+    .iter()
+    .filter(|(count, _)| **count > 0)
+    .map(|(count, what)| format!("{count} {what}"))
+    .collect();
+    let mut lines = Vec::new();
+    if clients + messages_in + messages_out > 0 {
+        lines.push(format!("{clients} clients, {messages_in} messages in, {messages_out} out"));
+    }
+    if !refused.is_empty() {
+        lines.push(format!("denied: {}", refused.join(", ")));
+    }
+    if *malformed > 0 {
+        lines.push(format!("{malformed} connections ended for malformed packets"));
+    }
+    lines.extend(
+        subscriptions
+            .iter()
+            .map(|one| format!("{} subscribed by {}", one.filter, plural(one.clients, "client"))),
+    );
+    if *more_subscriptions > 0 {
+        lines.push(format!("and {more_subscriptions} more subscriptions"));
+    }
+    lines
+}
+
+fn plural(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

@@ -1,5 +1,6 @@
 //! `tunnel`: offering services, and opening those of others.
 
+mod cameras;
 mod facts;
 
 use std::fs::File;
@@ -28,10 +29,16 @@ const LOGIN_FILE_MAX: u64 = 2 * LOGIN_MAX as u64 + 16;
 
 pub(in crate::commands) async fn run(context: &Context, command: args::Tunnel) -> Result<(), Fail> {
     match command {
+        args::Tunnel::Expose(args::Expose { discover: true, login_file, .. }) => {
+            let login = login_file.map(|file| read_login(&file)).transpose()?;
+            cameras::list(context, login).await
+        }
         args::Tunnel::Expose(command) => expose(context, command).await,
-        args::Tunnel::Open { resource, network, listen, timeout, path } => {
+        args::Tunnel::Open { resource, network, listen, timeout, path, allow } => {
             let listen = listen.map(|address| address.to_string());
-            let request = Open { resource, network, listen, timeout_s: Some(timeout.as_secs()), path };
+            let allow = (!allow.is_empty()).then_some(allow);
+            let timeout_s = Some(timeout.as_secs());
+            let request = Open { resource, network, listen, timeout_s, path, allow };
             open(context, &request, timeout).await
         }
         args::Tunnel::List => list(context).await,
@@ -54,7 +61,11 @@ async fn expose(context: &Context, command: args::Expose) -> Result<(), Fail> {
         share,
         host_header,
         client_id_suffix,
+        discover: _,
     } = command;
+    let (Some(url), Some(name)) = (url, name) else {
+        return Err(Fail::usage("what shall be exposed, and under which name?"));
+    };
     let target: Target = url.parse().map_err(|error| {
         Fail::usage("this URL cannot be exposed")
             .because(error)

@@ -1,4 +1,6 @@
-//! HTTP, as the exporter sees it.
+//! HTTP, as one end of a tunnel sees it.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -6,6 +8,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HttpFacts {
-    /// What was refused, so far.
-    pub refused: u64,
+    /// Requests forwarded so far.
+    pub requests: u64,
+    /// Requests in a second, over the last ten.
+    pub requests_per_second: f64,
+    /// Requests and responses that were not forwarded so far, by the word for why.
+    pub refused: BTreeMap<String, u64>,
+    /// Upgraded connections now: WebSockets, as a rule.
+    pub upgrades: u64,
 }

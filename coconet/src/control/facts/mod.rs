@@ -8,8 +8,8 @@ mod udp;
 use serde::{Deserialize, Serialize};
 
 pub use http::HttpFacts;
-pub use mqtt::MqttFacts;
-pub use rtsp::RtspFacts;
+pub use mqtt::{MQTT_FILTER_MAX, MQTT_SUBSCRIPTIONS_MAX, MqttDenied, MqttFacts, MqttSubscription};
+pub use rtsp::{RtspFacts, RtspSession, RtspTrack, RtspTransport};
 pub use udp::UdpFacts;
 
 /// Facts of one protocol.

@@ -25,6 +25,11 @@ impl Clients {
         self.clients.len()
     }
 
+    /// Whether a client has a flow.
+    pub(super) fn knows(&self, client: SocketAddr) -> bool {
+        self.flows.contains_key(&client)
+    }
+
     /// The flow of a client that sends: its own, or a new one.
     pub(super) fn flow_of(&mut self, now: Instant, client: SocketAddr) -> u32 {
         let flow = match self.flows.get(&client) {

@@ -23,7 +23,7 @@ use tokio::net::{UdpSocket, lookup_host};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::{Broken, Counted, Meter, Service};
+use super::{Broken, Meter, Service};
 use crate::channel::{Channel, Cut};
 use crate::flow::{FlowStats, Flows, frame::DATAGRAM_MAX};
 use clients::Clients;
@@ -72,10 +72,11 @@ impl Counters {
 }
 
 /// The listener's end: exchange until the channel ends or `cut` says so. The exporter's answer is still to
-/// come; what clients send before it waits in the socket.
-pub async fn near(
+/// come; what clients send before it waits in the socket. A client that is new is asked for by `admits`.
+pub async fn near<A: Future<Output = bool>>(
     socket: &UdpSocket,
     mut channel: Channel,
+    admits: impl Fn(SocketAddr) -> A,
     meter: &Meter,
     counters: &Counters,
     cut: impl Future<Output = Reset>,
@@ -94,6 +95,9 @@ pub async fn near(
                 received = socket.recv_from(&mut buffer) => {
                     // An error is an answer to something that was sent, and tells nothing of the next one.
                     let Ok((length, client)) = received else { continue };
+                    if !clients.knows(client) && !admits(client).await {
+                        continue;
+                    }
                     let flow = clients.flow_of(Instant::now(), client);
                     meter.bytes_out.fetch_add(length as u64, Ordering::Relaxed);
                     flows.send(flow, &Bytes::copy_from_slice(&buffer[..length]));
@@ -128,7 +132,6 @@ pub async fn far(
     flows: Flows,
     cut: impl Future<Output = Reset>,
 ) -> Result<(), Broken> {
-    let _counted = Counted::new(&service.meter);
     let flows = Arc::new(flows);
     let mut counted = Account::new(&service.udp);
     let exchange = async {

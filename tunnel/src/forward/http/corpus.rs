@@ -1,0 +1,107 @@
+// Requests that must not be forwarded, each with its name and the word it is refused with. The unit tests
+// of the heads and the tests with whole daemons share them.
+
+/// The bytes of a case, for the listener of that name.
+pub(crate) fn for_host(bytes: &[u8], host: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut rest = bytes;
+    while let Some(at) = rest.windows(HOST.len()).position(|part| part == HOST) {
+        out.extend_from_slice(&rest[..at]);
+        out.extend_from_slice(host.as_bytes());
+        rest = &rest[at + HOST.len()..];
+    }
+    [&out[..], rest].concat()
+}
+
+const HOST: &[u8] = b"$HOST";
+
+/// Name, bytes, the refusal's word.
+pub(crate) const CORPUS: &[(&str, &[u8], &str)] = &[
+    ("CL.TE", b"POST / HTTP/1.1\r\nHost: $HOST\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /admin HTTP/1.1\r\n\r\n", "both-lengths"),
+    ("TE.CL", b"POST / HTTP/1.1\r\nHost: $HOST\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n5c\r\nGPOST /admin", "both-lengths"),
+    ("CL.TE with an underscore", b"POST / HTTP/1.1\r\nHost: $HOST\r\nContent-Length: 4\r\nTransfer_Encoding: chunked\r\n\r\n0\r\n\r\n", "both-lengths"),
+    ("two lengths that differ", b"POST / HTTP/1.1\r\nHost: $HOST\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!", "content-length-twice"),
+    ("two lengths that agree", b"POST / HTTP/1.1\r\nHost: $HOST\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello", "content-length-twice"),
+    ("two lengths in a list", b"POST / HTTP/1.1\r\nHost: $HOST\r\nContent-Length: 5, 5\r\n\r\nhello", "content-length"),
+    ("two lengths, one with an underscore", b"POST / HTTP/1.1\r\nHost: $HOST\r\nContent-Length: 5\r\nContent_Length: 0\r\n\r\nhello", "content-length-twice"),
+    ("a length with an underscore", b"POST / HTTP/1.1\r\nHost: $HOST\r\nContent_Length: 5\r\n\r\nhello", "content-length"),
+    ("a length with a sign", b"POST / HTTP/1.1\r\nHost: $HOST\r\nContent-Length: +5\r\n\r\nhello", "content-length"),
+    ("a negative length", b"POST / HTTP/1.1\r\nHost: $HOST\r\nContent-Length: -5\r\n\r\nhello", "content-length"),
+    ("a hexadecimal length", b"POST / HTTP/1.1\r\nHost: $HOST\r\nContent-Length: 0x5\r\n\r\nhello", "content-length"),
+    ("a length with a space inside", b"POST / HTTP/1.1\r\nHost: $HOST\r\nContent-Length: 5 0\r\n\r\nhello", "content-length"),
+    ("a length with a fraction", b"POST / HTTP/1.1\r\nHost: $HOST\r\nContent-Length: 5.0\r\n\r\nhello", "content-length"),
+    ("a length in quotes", b"POST / HTTP/1.1\r\nHost: $HOST\r\nContent-Length: \"5\"\r\n\r\nhello", "content-length"),
+    ("an empty length", b"POST / HTTP/1.1\r\nHost: $HOST\r\nContent-Length:\r\n\r\nhello", "content-length"),
+    ("a length that overflows", b"POST / HTTP/1.1\r\nHost: $HOST\r\nContent-Length: 18446744073709551621\r\n\r\nhello", "content-length"),
+    ("a length in Arabic digits", b"POST / HTTP/1.1\r\nHost: $HOST\r\nContent-Length: \xd9\xa5\r\n\r\nhello", "content-length"),
+    ("chunked twice", b"POST / HTTP/1.1\r\nHost: $HOST\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "transfer-encoding"),
+    ("chunked and identity", b"POST / HTTP/1.1\r\nHost: $HOST\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n", "transfer-encoding"),
+    ("chunked in a list", b"POST / HTTP/1.1\r\nHost: $HOST\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "transfer-encoding"),
+    ("chunked before another coding", b"POST / HTTP/1.1\r\nHost: $HOST\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n", "transfer-encoding"),
+    ("the coding identity", b"POST / HTTP/1.1\r\nHost: $HOST\r\nTransfer-Encoding: identity\r\n\r\n", "transfer-encoding"),
+    ("the coding xchunked", b"POST / HTTP/1.1\r\nHost: $HOST\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", "transfer-encoding"),
+    ("chunked in quotes", b"POST / HTTP/1.1\r\nHost: $HOST\r\nTransfer-Encoding: \"chunked\"\r\n\r\n0\r\n\r\n", "transfer-encoding"),
+    ("chunked with a parameter", b"POST / HTTP/1.1\r\nHost: $HOST\r\nTransfer-Encoding: chunked;a=b\r\n\r\n0\r\n\r\n", "transfer-encoding"),
+    ("an empty coding", b"POST / HTTP/1.1\r\nHost: $HOST\r\nTransfer-Encoding:\r\n\r\n0\r\n\r\n", "transfer-encoding"),
+    ("a vertical tab before chunked", b"POST / HTTP/1.1\r\nHost: $HOST\r\nTransfer-Encoding:\x0bchunked\r\n\r\n0\r\n\r\n", "field"),
+    ("chunked in HTTP/1.0", b"POST / HTTP/1.0\r\nHost: $HOST\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "transfer-encoding"),
+    ("a folded coding", b"POST / HTTP/1.1\r\nHost: $HOST\r\nTransfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n", "obs-fold"),
+    ("a folded field", b"GET / HTTP/1.1\r\nHost: $HOST\r\nX: a\r\n\tb\r\n\r\n", "obs-fold"),
+    ("a fold before the first field", b"GET / HTTP/1.1\r\n Host: $HOST\r\nHost: $HOST\r\n\r\n", "obs-fold"),
+    ("a space before the colon", b"POST / HTTP/1.1\r\nHost: $HOST\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n", "space-before-colon"),
+    ("a tab before the colon", b"POST / HTTP/1.1\r\nHost: $HOST\r\nContent-Length\t: 5\r\n\r\nhello", "space-before-colon"),
+    ("a space in a name", b"GET / HTTP/1.1\r\nHost: $HOST\r\nContent Length: 5\r\n\r\nhello", "field"),
+    ("a field without a colon", b"GET / HTTP/1.1\r\nHost: $HOST\r\nnonsense\r\n\r\n", "field"),
+    ("a field without a name", b"GET / HTTP/1.1\r\nHost: $HOST\r\n: x\r\n\r\n", "field"),
+    ("a name outside of ASCII", b"GET / HTTP/1.1\r\nHost: $HOST\r\nContent-L\xc3\xa9ngth: 5\r\n\r\n", "field"),
+    ("a control character in a value", b"GET / HTTP/1.1\r\nHost: $HOST\r\nX: a\x08b\r\n\r\n", "field"),
+    ("a NUL in a value", b"GET / HTTP/1.1\r\nHost: $HOST\r\nX: a\0b\r\n\r\n", "nul"),
+    ("a NUL in a name", b"GET / HTTP/1.1\r\nHost: $HOST\r\nContent-Length\0: 5\r\n\r\nhello", "nul"),
+    ("a NUL in the target", b"GET /\0 HTTP/1.1\r\nHost: $HOST\r\n\r\n", "nul"),
+    ("LF at the end of the first line", b"GET / HTTP/1.1\nHost: $HOST\r\n\r\n", "bare-lf"),
+    ("LF at the end of a field", b"POST / HTTP/1.1\r\nHost: $HOST\r\nX: y\nContent-Length: 5\r\n\r\nhello", "bare-lf"),
+    ("LF at the end of the head", b"GET / HTTP/1.1\r\nHost: $HOST\r\n\nGET /admin HTTP/1.1\r\n\r\n", "bare-lf"),
+    ("LF everywhere", b"GET / HTTP/1.1\nHost: $HOST\n\n", "bare-lf"),
+    ("CR in a value", b"GET / HTTP/1.1\r\nHost: $HOST\r\nX: a\rTransfer-Encoding: chunked\r\n\r\n", "bare-cr"),
+    ("CR in a name", b"POST / HTTP/1.1\r\nHost: $HOST\r\nContent\r-Length: 5\r\n\r\nhello", "bare-cr"),
+    ("CR in the first line", b"GET /\rx HTTP/1.1\r\nHost: $HOST\r\n\r\n", "bare-cr"),
+    ("CR CR LF", b"GET / HTTP/1.1\r\r\nHost: $HOST\r\n\r\n", "bare-cr"),
+    ("no host", b"GET / HTTP/1.1\r\nX: y\r\n\r\n", "host-missing"),
+    ("two hosts", b"GET / HTTP/1.1\r\nHost: $HOST\r\nHost: evil\r\n\r\n", "host-twice"),
+    ("two hosts that agree", b"GET / HTTP/1.1\r\nHost: $HOST\r\nhost: $HOST\r\n\r\n", "host-twice"),
+    ("two hosts in a list", b"GET / HTTP/1.1\r\nHost: $HOST, evil\r\n\r\n", "host-malformed"),
+    ("an empty host", b"GET / HTTP/1.1\r\nHost:\r\n\r\n", "host-malformed"),
+    ("a login in the host", b"GET / HTTP/1.1\r\nHost: evil@$HOST\r\n\r\n", "host-malformed"),
+    ("a path in the host", b"GET / HTTP/1.1\r\nHost: $HOST/admin\r\n\r\n", "host-malformed"),
+    ("a space in the host", b"GET / HTTP/1.1\r\nHost: $HOST evil\r\n\r\n", "host-malformed"),
+    ("an absolute URL", b"GET http://127.0.0.1/ HTTP/1.1\r\nHost: $HOST\r\n\r\n", "absolute-form"),
+    ("an absolute URL in capitals", b"GET HTTP://127.0.0.1/ HTTP/1.1\r\nHost: $HOST\r\n\r\n", "absolute-form"),
+    ("an absolute URL of another scheme", b"GET file:///etc/passwd HTTP/1.1\r\nHost: $HOST\r\n\r\n", "absolute-form"),
+    ("CONNECT", b"CONNECT 127.0.0.1:22 HTTP/1.1\r\nHost: $HOST\r\n\r\n", "connect"),
+    ("CONNECT to a path", b"connect / HTTP/1.1\r\nHost: $HOST\r\n\r\n", "connect"),
+    ("TRACE", b"TRACE / HTTP/1.1\r\nHost: $HOST\r\n\r\n", "trace"),
+    ("TRACK", b"Track / HTTP/1.1\r\nHost: $HOST\r\n\r\n", "trace"),
+    ("a target without a slash", b"GET admin HTTP/1.1\r\nHost: $HOST\r\n\r\n", "target-form"),
+    ("a target that is a query", b"GET ?admin HTTP/1.1\r\nHost: $HOST\r\n\r\n", "target-form"),
+    ("an asterisk with GET", b"GET * HTTP/1.1\r\nHost: $HOST\r\n\r\n", "target-form"),
+    ("a fragment", b"GET /a#b HTTP/1.1\r\nHost: $HOST\r\n\r\n", "target-form"),
+    ("a target that is no text", b"GET /\xc0\xaf HTTP/1.1\r\nHost: $HOST\r\n\r\n", "target-form"),
+    ("a tab in the target", b"GET /a\tb HTTP/1.1\r\nHost: $HOST\r\n\r\n", "target-form"),
+    ("a space in the target", b"GET /a b HTTP/1.1\r\nHost: $HOST\r\n\r\n", "request-line"),
+    ("two spaces before the target", b"GET  / HTTP/1.1\r\nHost: $HOST\r\n\r\n", "request-line"),
+    ("a space after the version", b"GET / HTTP/1.1 \r\nHost: $HOST\r\n\r\n", "request-line"),
+    ("a space before the method", b" GET / HTTP/1.1\r\nHost: $HOST\r\n\r\n", "request-line"),
+    ("an empty line before the request", b"\r\nGET / HTTP/1.1\r\nHost: $HOST\r\n\r\n", "request-line"),
+    ("a method that is no token", b"GE(T / HTTP/1.1\r\nHost: $HOST\r\n\r\n", "request-line"),
+    ("HTTP/0.9", b"GET /\r\n\r\n", "request-line"),
+    ("a version in small letters", b"GET / http/1.1\r\nHost: $HOST\r\n\r\n", "request-line"),
+    ("HTTP/1.2", b"GET / HTTP/1.2\r\nHost: $HOST\r\n\r\n", "version"),
+    ("HTTP/1.10", b"GET / HTTP/1.10\r\nHost: $HOST\r\n\r\n", "version"),
+    ("HTTP/2 by its preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "http2"),
+    ("HTTP/2 by its version", b"GET / HTTP/2\r\nHost: $HOST\r\n\r\n", "http2"),
+    ("an upgrade to h2c", b"GET / HTTP/1.1\r\nHost: $HOST\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n", "h2c"),
+    ("an upgrade to h2c among others", b"GET / HTTP/1.1\r\nHost: $HOST\r\nConnection: upgrade\r\nUpgrade: websocket, H2C\r\n\r\n", "h2c"),
+    ("an upgrade to h2c without Connection", b"GET / HTTP/1.1\r\nHost: $HOST\r\nUpgrade: h2c\r\n\r\n", "h2c"),
+    ("settings of HTTP/2 alone", b"GET / HTTP/1.1\r\nHost: $HOST\r\nHTTP2-Settings: AAMAAABk\r\n\r\n", "h2c"),
+    ("TLS", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "request-line"),
+];
