@@ -500,6 +500,12 @@ impl Policy {
     fn failure(&mut self, now: Instant, way: &Way, acks: u64) -> Option<Failure> {
         let span = (now, way.sent, way.lost);
         let fresh = Watch { waiting: None, acks, proved: false, sent: way.sent, span };
+        // The acknowledgements may be of others.
+        let answers = |pulse: &Pulse| {
+            pulse.waiting.is_none() && now.saturating_duration_since(pulse.felt) < SILENCE * 2
+        };
+        let others_alone = self.is_silent(now, way.id)
+            && self.pulses.iter().any(|(id, pulse)| *id != way.id && answers(pulse));
         let just_awoken = self.has_just_awoken(now);
         let watch = self.watch.get_or_insert(fresh);
         // What was lost in a silence is found when it ends, and is no reason to leave.
@@ -514,12 +520,7 @@ impl Policy {
         if self.refused == Some(way.id) {
             return Some(Failure::Refused);
         }
-        // The acknowledgements may be of others.
-        let answers = |pulse: &Pulse| {
-            pulse.waiting.is_none() && now.saturating_duration_since(pulse.felt) < SILENCE * 2
-        };
-        let another = self.pulses.iter().any(|(id, pulse)| *id != way.id && answers(pulse));
-        if another && self.is_silent(now, way.id) {
+        if others_alone {
             return Some(Failure::Silent);
         }
         let shortest = self.pulses.get(&way.id).map_or(way.rtt, |pulse| pulse.shortest);
