@@ -58,11 +58,13 @@ test: setup fmt scripts layering clippy docs ## everything: the above, unit, pro
 	$(if $(TEST_THREADS),RUST_TEST_THREADS=$(TEST_THREADS)) cargo test --workspace --exclude coco-bench --no-fail-fast $(ARGS)
 
 # One test at a time: the table has the times in it.
-test-lab: ## daemons behind NATs of every kind, shown, and docs/nat-matrix.md written anew
+test-lab: ## daemons behind NATs of every kind and players with every camera, shown; docs/*-matrix.md anew
 	@tests/setup.sh test
 	cargo build --workspace --exclude coco-bench --bins
 	COCO_NAT_MATRIX=$(CURDIR)/docs/nat-matrix.md \
 		cargo test --workspace --exclude coco-bench --test paths -- --nocapture --test-threads 1 $(ARGS)
+	COCO_RTSP_MATRIX=$(CURDIR)/docs/rtsp-matrix.md \
+		cargo test --workspace --exclude coco-bench --test rtsp -- --nocapture --test-threads 1 $(ARGS)
 
 bench: ## through the tunnel and raw, side by side, as ratios; ARGS='raw coco --rounds 1' for less
 	@tests/setup.sh bench

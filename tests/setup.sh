@@ -31,6 +31,8 @@ packages() {
         packages demo
         # What goes through tunnels in the end-to-end tests: web, WebSocket, MQTT.
         echo nginx curl wrk python3-websockets mosquitto mosquitto-clients python3-paho-mqtt
+        # A second RTSP server; what its film is kept in comes with ffmpeg.
+        echo vlc-bin vlc-plugin-base
         # The network lab: namespaces, NATs and walls.
         echo nftables conntrack util-linux
         # Reading --json, sockets and processes from outside.

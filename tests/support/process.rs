@@ -74,6 +74,11 @@ impl Process {
         })
     }
 
+    /// What it has said so far, of whatever kind.
+    pub(crate) fn output(&self) -> Vec<u8> {
+        std::fs::read(&self.out).unwrap()
+    }
+
     /// Fail when it has ended.
     pub(crate) fn assert_runs(&mut self) {
         if let Some(status) = self.status() {

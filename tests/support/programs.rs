@@ -8,8 +8,9 @@ use std::process::{Command, Stdio};
 pub(crate) const PYTHON: &str = "/usr/bin/python3";
 
 /// The programs of others, and the Debian packages they are in.
-const PACKAGES: [(&str, &str); 9] = [
+const PACKAGES: [(&str, &str); 10] = [
     ("curl", "curl"),
+    ("cvlc", "vlc-bin"),
     ("ffprobe", "ffmpeg"),
     ("mosquitto", "mosquitto"),
     ("mosquitto_passwd", "mosquitto"),

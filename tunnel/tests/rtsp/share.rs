@@ -100,7 +100,7 @@ async fn neither_pausing_nor_leaving_stops_the_others_and_the_last_one_ends_it()
     let (mut stays, track) = plays(&tunnel, Tcp).await;
     let (mut pauses, paused) = plays(&tunnel, Tcp).await;
     let (leaves, _) = plays(&tunnel, Udp).await;
-    pauses.packet(&paused, false).await;
+    let mut last = number(&pauses.packet(&paused, false).await);
     assert_eq!(pauses.get("PAUSE").await.code(), Some(200));
     drop(leaves);
     for _ in 0..100 {
@@ -108,7 +108,15 @@ async fn neither_pausing_nor_leaving_stops_the_others_and_the_last_one_ends_it()
     }
     assert_eq!((count(&camera, "PAUSE"), count(&camera, "TEARDOWN")), (0, 0));
     assert_eq!(pauses.get("PLAY").await.code(), Some(200));
-    pauses.packet(&paused, false).await;
+    // What was under way when it paused, and then what is now.
+    loop {
+        let next = number(&pauses.packet(&paused, false).await);
+        if next > last + 50 {
+            break;
+        }
+        assert_eq!(next, last + 1, "nothing came while it paused");
+        last = next;
+    }
     assert_eq!(stays.get("TEARDOWN").await.code(), Some(200));
     drop(stays);
     pauses.packet(&paused, false).await;

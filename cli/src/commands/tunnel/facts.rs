@@ -113,3 +113,36 @@ fn mqtt(facts: &MqttFacts) -> Vec<String> {
 fn plural(count: u64, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
+
+#[cfg(test)]
+mod tests {
+    use coconet::control::facts::RtspTransport;
+
+    use super::*;
+
+    #[test]
+    fn a_camera_is_told_by_its_session_and_its_tracks() {
+        let video = RtspTrack {
+            media: "video".to_owned(),
+            codec: Some("H264".to_owned()),
+            size: Some((1920, 1080)),
+            rate: Some(25.0),
+            transport: RtspTransport::Tcp,
+            packets: 9000,
+            lost: 3,
+        };
+        let audio = RtspTrack { media: "audio".to_owned(), ..RtspTrack::default() };
+        let (path, tracks) = ("/live".to_owned(), vec![video, audio]);
+        let sessions = vec![RtspSession { path, viewers_udp: 2, viewers_tcp: 1, tracks }];
+        assert_eq!(
+            rtsp(&RtspFacts { sessions, refused: 1 }),
+            [
+                "/live, viewers: 2 over udp, 1 over tcp",
+                "video H264 1920x1080 25.0/s from the camera over tcp, 9000 packets, 3 lost",
+                "audio from the camera over udp, 0 packets, 0 lost",
+                "refused: 1 request",
+            ]
+        );
+        assert!(rtsp(&RtspFacts::default()).is_empty());
+    }
+}

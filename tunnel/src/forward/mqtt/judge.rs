@@ -8,28 +8,24 @@
 //! against the caller's subscriptions too: a client id that somebody else used names a session with
 //! subscriptions that nobody judged here.
 //!
-//! A verdict stays with a topic alias, not the topic, so aliases take a few bytes each. An alias whose
-//! message was denied is not known to the other side, and its verdict stays "denied".
-//!
 //! [`Judge::from_client`] and [`Judge::from_broker`] take bytes in pieces of any size; after each call the
 //! two outboxes hold what is to be written. Answers of our own go between packets, so one waits here while a
 //! payload is under way, and until the broker's CONNACK has passed, which has to be first.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::connect::Connect;
 use super::counters::{Counters, Subscribed};
-use super::exchange::Exchanges;
-use super::lane::{Lane, Step};
+use super::direction::Direction;
+use super::lane::Step;
 use super::outbox::Outbox;
 use super::packet::{Fields, Header, Kind, Malformed, Version, packet};
 use super::properties::Properties;
-use super::publish::Head;
-use super::rules::{Granted, Rules};
+use super::rules::Rules;
 use super::subscribe::{Codes, Subscribe};
 use super::{
     ANSWERS_MAX, ASKED_MAX, BAD_AUTHENTICATION, CLIENT_ID_INVALID, NOT_AUTHORIZED, QUEUED_MAX,
@@ -83,24 +79,6 @@ enum Phase {
     Connected,
     /// The DISCONNECT has, or nothing was to pass at all.
     Over,
-}
-
-/// What comes from one side.
-#[derive(Debug, Default)]
-struct Direction {
-    lane: Lane,
-    /// Whether the payload under way passes.
-    passes: bool,
-    /// Topic aliases and whether their topics are allowed.
-    aliases: BTreeMap<u16, bool>,
-    /// The largest alias that the other side takes; it says so when it connects or accepts.
-    alias_max: u16,
-    /// Exchanges of the messages that come from there.
-    exchanges: Exchanges,
-    /// What goes to the other side.
-    out: Outbox,
-    /// Answers of our own that go there at the next end of a packet.
-    waiting: BytesMut,
 }
 
 /// A SUBSCRIBE that the broker has not answered.
@@ -458,67 +436,6 @@ impl<'a> Judge<'a> {
         if self.phase != Phase::Connecting {
             self.down.release();
         }
-    }
-}
-
-impl Direction {
-    /// Judge a message by its head, and pass the head or not. Returns the answers that are due to its sender.
-    fn message(
-        &mut self,
-        header: &Header,
-        bytes: Bytes,
-        granted: &Granted,
-        version: Version,
-    ) -> Result<Vec<u8>, Malformed> {
-        let head = Head::read(&bytes, header, version)?;
-        self.passes = self.allows(&head, granted)?;
-        let mut answers = Vec::new();
-        if let (Some(id), true) = (head.id, granted.limited()) {
-            if self.passes {
-                self.exchanges.passed(head.qos, id)?;
-            } else {
-                self.exchanges.denied(head.qos, id, version, &mut answers)?;
-            }
-        }
-        if self.passes {
-            self.out.pass(bytes);
-        }
-        Ok(answers)
-    }
-
-    fn allows(&mut self, head: &Head<'_>, granted: &Granted) -> Result<bool, Malformed> {
-        let Some(alias) = head.alias else { return Ok(granted.holds_topic(head.topic)) };
-        if alias > self.alias_max {
-            return Err(Malformed::Alias);
-        }
-        if head.topic.is_empty() {
-            return self.aliases.get(&alias).copied().ok_or(Malformed::Alias);
-        }
-        let allowed = granted.holds_topic(head.topic);
-        self.aliases.insert(alias, allowed);
-        Ok(allowed)
-    }
-
-    fn payload(&mut self, piece: Bytes) {
-        if self.passes {
-            self.out.pass(piece);
-        }
-    }
-
-    /// Whether what goes to the other side is in the midst of a packet.
-    fn is_busy(&self) -> bool {
-        self.passes && self.lane.in_payload()
-    }
-
-    fn release(&mut self) {
-        if !self.waiting.is_empty() && !self.is_busy() {
-            self.out.answer(self.waiting.split().freeze());
-        }
-    }
-
-    /// Bytes of answers of our own that have not been written.
-    fn answers(&self) -> usize {
-        self.out.own() + self.waiting.len()
     }
 }
 

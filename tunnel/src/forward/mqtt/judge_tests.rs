@@ -2,6 +2,7 @@
 
 use coconet::control::facts::MqttFacts;
 
+use super::super::rules::Granted;
 use super::*;
 
 /// Version 3.1.1, clean session, client id `c`.

@@ -20,6 +20,7 @@ pub mod rules;
 
 mod connect;
 mod counters;
+mod direction;
 mod exchange;
 mod far;
 mod lane;

@@ -63,6 +63,9 @@ const SESSIONS_MAX: usize = 16;
 /// Bytes read from the camera at once.
 const READ_SIZE: usize = 64 * 1024;
 
+/// What a viewer is told when the camera would send to a group.
+const NO_GROUPS: &str = "Unsupported Transport (the camera wants to send to a group)";
+
 /// Where a camera's media and its own requests go.
 pub(super) trait Sink: Send + Sync + 'static {
     /// A packet of RTP or RTCP.
@@ -325,6 +328,10 @@ impl Camera {
         }
         let said = answer.header("Transport").and_then(|value| transport::parse(&value).into_iter().next());
         let said = said.unwrap_or(asked);
+        if said.multicast {
+            // Not asked for, and nobody here listens to groups. The session ends with the connection.
+            return Ok((Message::response(461, NO_GROUPS), None));
+        }
         let leg = match (said.lower, pair) {
             (Lower::Udp, Some(pair)) => self.listen(track, pair, said.server_port),
             // Frames, even where ports were asked for.

@@ -19,7 +19,7 @@ use coconet::wire::code::Reset;
 
 use super::super::{Broken, Caller, Service, connect as connect_target, local::Local, splice};
 use super::Cameras;
-use super::camera::{self, Handle, Sink, Unanswered, succeeded};
+use super::camera::{self, ANSWER_TIMEOUT, Handle, Sink, Unanswered, succeeded};
 use super::judge::{BACKCHANNEL, Need, Reach, Tracks, is_latch};
 use super::media;
 use super::message::{Item, Message, Reader, Start};
@@ -170,7 +170,8 @@ impl Far<'_> {
                 Ok(Some(Item::Frame { channel, payload })) => {
                     let track = track_of(u32::from(channel));
                     if let (Some(camera), Some((track, rtcp))) = (&self.camera, track) {
-                        camera.room(track, rtcp).await;
+                        // A camera that takes nothing loses the oldest, rather than hold up the viewer for ever.
+                        let _ = tokio::time::timeout(ANSWER_TIMEOUT, camera.room(track, rtcp)).await;
                     }
                     self.media(u32::from(channel), &payload);
                 }

@@ -1,7 +1,7 @@
 //! What waits to be written into one stream of messages and interleaved frames.
 //!
-//! Messages go first, each whole and in their order. Frames wait in a lane per channel, and the lanes take
-//! turns, so that a camera's large pictures hold up neither its sound nor an answer. Each lane is bounded:
+//! Messages go first, each whole and in their order. Frames wait in a lane per track, so that a BYE does not
+//! overtake pictures, and the lanes take turns, so that a camera's large pictures hold up neither its sound nor an answer. Each lane is bounded:
 //! beyond [`LANE_BYTES`] or [`LANE_FRAMES`] the oldest frames of that lane go, because a player that is
 //! behind wants the newest. Whoever would rather wait than lose asks for [`Lanes::has_room`] before it
 //! pushes.
@@ -28,12 +28,12 @@ pub const MESSAGES_MAX: usize = 64;
 /// Bytes that are taken at once, so that a message is never behind more than this.
 const BATCH: usize = 32 * 1024;
 
-/// Messages, and frames by channel.
+/// Messages, and frames by track.
 #[derive(Debug, Default)]
 pub struct Lanes {
     messages: VecDeque<Bytes>,
     lanes: BTreeMap<u8, Lane>,
-    /// The channel whose turn was last.
+    /// The lane whose turn was last.
     last: Option<u8>,
     dropped: u64,
     /// Whether there was ever a message.
@@ -58,14 +58,14 @@ impl Lanes {
         room
     }
 
-    /// Send a packet in a frame; the oldest of its channel make room. One that is too long for a frame is
+    /// Send a packet in a frame; the oldest of its track make room. One that is too long for a frame is
     /// dropped.
     pub fn frame(&mut self, channel: u8, payload: &[u8]) {
         let Some(frame) = message::frame(channel, payload) else {
             self.dropped += 1;
             return;
         };
-        let lane = self.lanes.entry(channel).or_default();
+        let lane = self.lanes.entry(lane_of(channel)).or_default();
         lane.bytes += frame.len();
         lane.frames.push_back(frame);
         while lane.frames.len() > 1 && lane.is_full() {
@@ -76,7 +76,7 @@ impl Lanes {
 
     /// Whether a frame of any length fits without loss.
     pub fn has_room(&self, channel: u8) -> bool {
-        self.lanes.get(&channel).is_none_or(|lane| {
+        self.lanes.get(&lane_of(channel)).is_none_or(|lane| {
             lane.bytes + message::FRAME_HEAD + usize::from(u16::MAX) <= LANE_BYTES
                 && lane.frames.len() < LANE_FRAMES
         })
@@ -111,16 +111,21 @@ impl Lanes {
     }
 
     fn next_frame(&mut self) -> Option<Bytes> {
-        let after = self.last.and_then(|last| self.lanes.range(last..).find(|(channel, _)| **channel > last));
-        let channel = *after.or_else(|| self.lanes.iter().next())?.0;
-        self.last = Some(channel);
-        let lane = self.lanes.get_mut(&channel)?;
+        let after = self.last.and_then(|last| self.lanes.range(last..).find(|(lane, _)| **lane > last));
+        let turn = *after.or_else(|| self.lanes.iter().next())?.0;
+        self.last = Some(turn);
+        let lane = self.lanes.get_mut(&turn)?;
         let frame = lane.pop();
         if lane.frames.is_empty() {
-            self.lanes.remove(&channel);
+            self.lanes.remove(&turn);
         }
         frame
     }
+}
+
+/// Channels come in pairs, of RTP and RTCP.
+fn lane_of(channel: u8) -> u8 {
+    channel / 2
 }
 
 impl Lane {
@@ -260,9 +265,19 @@ mod tests {
     }
 
     #[test]
+    fn the_two_channels_of_a_track_keep_their_order() {
+        let mut lanes = Lanes::default();
+        for (channel, payload) in [(0, b"a"), (0, b"b"), (1, b"!"), (0, b"c")] {
+            lanes.frame(channel, payload);
+        }
+        let expected: [&[u8]; 4] = [b"$\0\0\x01a", b"$\0\0\x01b", b"$\x01\0\x01!", b"$\0\0\x01c"];
+        assert_eq!(all(&mut lanes), expected);
+    }
+
+    #[test]
     fn a_lane_that_is_not_drained_loses_its_oldest_and_no_other_does() {
         let mut lanes = Lanes::default();
-        lanes.frame(1, b"sound");
+        lanes.frame(2, b"sound");
         let count = 3 * LANE_BYTES / 1000;
         for number in 0..count {
             lanes.frame(0, &[&(number as u32).to_be_bytes()[..], &[0; 996]].concat());
@@ -286,7 +301,7 @@ mod tests {
             lanes.frame(0, &vec![0; if pushed % 2 == 0 { 65535 } else { 1400 }]);
             pushed += 1;
         }
-        assert!(pushed > 10 && lanes.has_room(1));
+        assert!(pushed > 10 && lanes.has_room(2));
         assert_eq!((all(&mut lanes).len(), lanes.dropped()), (pushed, 0));
     }
 

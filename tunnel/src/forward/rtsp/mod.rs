@@ -19,6 +19,7 @@
 pub mod auth;
 mod camera;
 mod far;
+pub mod goodbye;
 pub mod judge;
 pub mod lanes;
 pub mod media;

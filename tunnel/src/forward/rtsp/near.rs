@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use coconet::wire::code::Reset;
@@ -24,6 +24,7 @@ use tokio::sync::Notify;
 
 use super::super::{Broken, Local, Meter, opened, splice};
 use super::camera::succeeded;
+use super::goodbye::Goodbyes;
 use super::lanes::Outlet;
 use super::message::{Item, Message, Reader, Start};
 use super::ports::{self, Pair, Pump};
@@ -266,7 +267,29 @@ impl Near {
 
     /// Datagrams from the exporter to the player.
     async fn datagrams(&self, meter: &Meter) -> Result<(), Broken> {
-        while let Some((flow, packet)) = self.up.flows.recv().await {
+        let mut goodbyes = Goodbyes::default();
+        loop {
+            let due = goodbyes.due();
+            let quiet = async {
+                match due {
+                    Some(due) => tokio::time::sleep_until(due.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let received = tokio::select! {
+                received = self.up.flows.recv() => received,
+                () = quiet => {
+                    while let Some((track, packet)) = goodbyes.take(Instant::now()) {
+                        self.media(u32::from(number(track, true)), &packet, false, meter).await;
+                    }
+                    continue;
+                }
+            };
+            let Some((flow, packet)) = received else { break };
+            let of = track_of(flow);
+            if of.is_some_and(|(track, rtcp)| goodbyes.holds(track, rtcp, &packet, Instant::now())) {
+                continue;
+            }
             self.media(flow, &packet, false, meter).await;
             meter.bytes_out.fetch_add(self.up.sent.swap(0, Ordering::Relaxed), Ordering::Relaxed);
         }
