@@ -577,6 +577,9 @@ impl Policy {
         let mut best = ways.iter().filter(usable).min_by_key(better);
         if failure.is_some() {
             best = best.or_else(|| ways.iter().filter(untried).min_by_key(better));
+        }
+        // What has just failed is taken again only for one that is as silent.
+        if failure == Some(Failure::Silent) {
             best = best.or_else(|| {
                 ways.iter().filter(|way| self.left.contains(&way.id) && open(way)).min_by_key(better)
             });

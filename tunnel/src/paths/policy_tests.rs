@@ -473,6 +473,22 @@ fn a_way_whose_round_trip_spans_a_silence_is_not_closed() {
 }
 
 #[test]
+fn a_silent_way_is_not_taken_back_because_the_other_loses_something() {
+    let mut court = Court::new(PathMode::DirectFirst, true);
+    court.way(0, direct(WAN), 20);
+    court.way(1, relay(), 40);
+    court.after(0);
+    while court.policy.chosen() == Some(PathId::ZERO) {
+        court.flow(100, false);
+    }
+    court.of_id(1).lost += 11_000;
+    let mut steps = court.flow(200, false);
+    court.of_id(1).lost += 22_000;
+    steps.extend(court.flow(100, true));
+    assert!(!steps.iter().any(|step| matches!(step, Step::Use(..))), "{steps:?}");
+}
+
+#[test]
 fn of_three_ways_that_fail_in_turn_the_one_that_works_is_found() {
     let mut court = Court::new(PathMode::DirectFirst, true);
     court.way(0, direct(WAN), 20);
