@@ -11,5 +11,4 @@ pub mod manager;
 pub mod mqtt;
 pub mod net;
 pub mod rtsp;
-pub mod rtsp;
 pub mod tunnel;

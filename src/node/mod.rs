@@ -11,6 +11,7 @@ pub mod found;
 pub mod manager;
 pub mod peers;
 mod serve;
+mod told;
 pub mod uplink;
 pub mod ways;
 
@@ -43,6 +44,7 @@ use book::{Book, TakeError};
 use candidates::{Own, Source};
 use manager::ManagerLink;
 use peers::Peers;
+use told::Told;
 use uplink::Uplink;
 
 /// Relay channels reported as unknown that a session may be behind with.
@@ -77,6 +79,9 @@ pub struct Node {
     port_mapping: Mutex<Option<PortMapping>>,
     store: Store,
     events: Events,
+    /// Peers that were refused a resource, and peers that were cut off.
+    refused: Told,
+    cut: Told,
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -126,6 +131,8 @@ impl Node {
             port_mapping: Mutex::default(),
             store,
             events,
+            refused: Told::default(),
+            cut: Told::default(),
             tasks: Mutex::default(),
         });
         node.spawn(|node| async move { node.manager.run().await });

@@ -5,7 +5,7 @@
 //! and not granted give the same answer.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use coco_tunnel::channel::Channel;
 use coco_tunnel::forward::{self, Broken, Caller, Local};
@@ -85,11 +85,10 @@ impl Node {
             return;
         };
         let service = exposure.service();
-        let client = if probe { None } else { exposure.admit(peer) };
-        if client.is_none() && !(probe && exposure.has_room_for(peer)) {
+        let Some(_place) = (if probe { exposure.probe(peer) } else { exposure.admit(peer) }) else {
             refuse_more(&mut channel).await;
             return;
-        }
+        };
         let kind = service.target.kind;
         // The forwarder of RTSP connects when the player asks for something.
         let connects = probe || kind != Kind::Rtsp;
@@ -181,13 +180,21 @@ impl Node {
     }
 
     async fn refuse(&self, peer: NodeId, resource: &Name, mut channel: Channel) {
-        self.events.send(Some(&self.name), "refused", format!("{resource} to {peer}: not permitted"));
+        if let Some(left_out) = self.refused.tell(peer, Instant::now()) {
+            let message = format!("{resource} to {peer}: not permitted{}", more(left_out));
+            self.events.send(Some(&self.name), "refused", message);
+        }
         reply(&mut channel, Reply::refused(Reset::NotPermitted, "not permitted")).await;
     }
 
     fn tell_end(&self, peer: NodeId, resource: &Name, ended: &std::result::Result<(), Broken>) {
-        if let Err(Broken::Here(code)) = ended {
-            self.events.send(Some(&self.name), "refused", format!("{resource} to {peer} was cut: {code}"));
+        // A right ends when others say so, and whatever else a peer brings upon itself as often as it likes.
+        if let Err(Broken::Here(code)) = ended
+            && let Some(left_out) =
+                if *code == Reset::Revoked { Some(0) } else { self.cut.tell(peer, Instant::now()) }
+        {
+            let message = format!("{resource} to {peer} was cut: {code}{}", more(left_out));
+            self.events.send(Some(&self.name), "refused", message);
         }
         tracing::debug!(network = %self.name, %resource, ?ended, "stream ended");
     }
@@ -250,6 +257,13 @@ async fn reply(channel: &mut Channel, reply: Reply) {
     // A peer that has gone needs no answer.
     if frame::write(&mut channel.tx, &reply).await.is_ok() {
         channel.tx.finish();
+    }
+}
+
+fn more(left_out: u64) -> String {
+    match left_out {
+        0 => String::new(),
+        count => format!(" (and {count} more since the last such line)"),
     }
 }
 

@@ -14,6 +14,13 @@ use coconet::target::Target;
 
 use super::{Health, describe};
 
+/// Most clients that one node, whoever it is, has at one resource at a time, whatever the resource allows in
+/// all: each takes a file descriptor here and a connection of the target.
+const CLIENTS_PER_NODE_MAX: u32 = 256;
+
+/// Most questions of one node at a time whether a target answers. Each connects to it.
+const PROBES_PER_NODE_MAX: u32 = 4;
+
 /// What one node exposes, by resource.
 #[derive(Debug, Default)]
 pub struct Exposures(Mutex<BTreeMap<Name, Arc<Exposure>>>);
@@ -26,15 +33,20 @@ pub struct Exposure {
     service: Service,
     health: Health,
     /// How many clients each node has.
-    clients: Mutex<BTreeMap<NodeId, u32>>,
+    clients: Mutex<Counts>,
+    /// How many questions of each node are being answered.
+    probes: Mutex<Counts>,
 }
 
-/// A client that was let in, for as long as it stays.
+/// How many each node has, of those that have some.
+type Counts = BTreeMap<NodeId, u32>;
+
+/// The place of a client that was let in, or of a question, for as long as it stays.
 #[derive(Debug)]
-pub struct Client<'a> {
-    exposure: &'a Exposure,
+pub struct Place<'a> {
+    counts: &'a Mutex<Counts>,
     peer: NodeId,
-    _counted: Counted<'a>,
+    _counted: Option<Counted<'a>>,
 }
 
 impl Exposures {
@@ -66,7 +78,8 @@ impl Exposures {
 impl Exposure {
     /// Expose what `service` serves as `resource`.
     pub fn new(id: u64, resource: Name, service: Service) -> Self {
-        Self { id, resource, service, health: Health::new(TunnelState::Open), clients: Mutex::default() }
+        let health = Health::new(TunnelState::Open);
+        Self { id, resource, service, health, clients: Mutex::default(), probes: Mutex::default() }
     }
 
     /// Its number.
@@ -85,19 +98,25 @@ impl Exposure {
     }
 
     /// Let a client of `peer` in; `None` when there are as many as may be.
-    pub fn admit(&self, peer: NodeId) -> Option<Client<'_>> {
-        let mut clients = self.clients();
+    pub fn admit(&self, peer: NodeId) -> Option<Place<'_>> {
+        let mut clients = lock(&self.clients);
         if self.is_full(&clients) {
             return None;
         }
-        *clients.entry(peer).or_default() += 1;
-        Some(Client { exposure: self, peer, _counted: Counted::new(&self.service.meter) })
+        take(&mut clients, peer, CLIENTS_PER_NODE_MAX)?;
+        Some(Place { counts: &self.clients, peer, _counted: Some(Counted::new(&self.service.meter)) })
     }
 
-    /// Whether `peer` has a client here, or could have one.
-    pub fn has_room_for(&self, peer: NodeId) -> bool {
-        let clients = self.clients();
-        clients.contains_key(&peer) || !self.is_full(&clients)
+    /// Let `peer` ask whether the target answers; `None` when it asks too much at a time, or neither has a
+    /// client here nor could have one.
+    pub fn probe(&self, peer: NodeId) -> Option<Place<'_>> {
+        let clients = lock(&self.clients);
+        if !clients.contains_key(&peer) && self.is_full(&clients) {
+            return None;
+        }
+        drop(clients);
+        take(&mut lock(&self.probes), peer, PROBES_PER_NODE_MAX)?;
+        Some(Place { counts: &self.probes, peer, _counted: None })
     }
 
     /// The target did not answer.
@@ -127,25 +146,33 @@ impl Exposure {
 }
 
 impl Exposure {
-    fn clients(&self) -> MutexGuard<'_, BTreeMap<NodeId, u32>> {
-        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn is_full(&self, clients: &BTreeMap<NodeId, u32>) -> bool {
+    fn is_full(&self, clients: &Counts) -> bool {
         self.service.options.max_clients.is_some_and(|max| clients.values().sum::<u32>() >= max)
     }
 }
 
-impl Drop for Client<'_> {
+impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let mut clients = self.exposure.clients();
-        if let Some(count) = clients.get_mut(&self.peer) {
+        let mut counts = lock(self.counts);
+        if let Some(count) = counts.get_mut(&self.peer) {
             *count -= 1;
             if *count == 0 {
-                clients.remove(&self.peer);
+                counts.remove(&self.peer);
             }
         }
     }
+}
+
+/// One more, of at most `max`.
+fn take(counts: &mut Counts, peer: NodeId, max: u32) -> Option<()> {
+    let now = counts.get(&peer).copied().unwrap_or_default();
+    (now < max).then(|| {
+        counts.insert(peer, now + 1);
+    })
+}
+
+fn lock(counts: &Mutex<Counts>) -> MutexGuard<'_, Counts> {
+    counts.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether a target accepts a connection now.
@@ -153,5 +180,50 @@ pub async fn target_answers(target: &Target) -> io::Result<()> {
     match target.kind {
         Kind::Udp => udp::check(&target.place).await,
         Kind::Tcp | Kind::Http | Kind::Rtsp | Kind::Mqtt => forward::connect(&target.place).await.map(|_| ()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use coconet::service::ServiceOptions;
+
+    use super::*;
+
+    const GREEDY: NodeId = NodeId([1; 32]);
+    const OTHER: NodeId = NodeId([2; 32]);
+
+    fn exposure(max_clients: Option<u32>) -> Exposure {
+        let options = ServiceOptions { max_clients, ..ServiceOptions::default() };
+        let service = Service::new("tcp://127.0.0.1:1".parse().unwrap(), options, None);
+        Exposure::new(1, "web".parse().unwrap(), service)
+    }
+
+    #[test]
+    fn one_node_does_not_take_all_places() {
+        let exposure = exposure(None);
+        let mut places: Vec<_> = (0..CLIENTS_PER_NODE_MAX).map(|_| exposure.admit(GREEDY).unwrap()).collect();
+        assert!(exposure.admit(GREEDY).is_none());
+        assert!(exposure.admit(OTHER).is_some());
+        places.pop();
+        places.push(exposure.admit(GREEDY).unwrap());
+        assert!(exposure.admit(GREEDY).is_none());
+        assert_eq!(exposure.service.meter.clients.load(Ordering::Relaxed), u64::from(CLIENTS_PER_NODE_MAX));
+        drop(places);
+        assert!(lock(&exposure.clients).is_empty());
+    }
+
+    #[test]
+    fn one_node_asks_a_few_times_at_once_and_takes_no_client_place() {
+        let exposure = exposure(Some(1));
+        let probes: Vec<_> = (0..PROBES_PER_NODE_MAX).map(|_| exposure.probe(GREEDY).unwrap()).collect();
+        assert!(exposure.probe(GREEDY).is_none());
+        assert!(exposure.probe(OTHER).is_some());
+        drop(probes);
+        assert!(lock(&exposure.probes).is_empty());
+        let _client = exposure.admit(GREEDY).unwrap();
+        assert!(exposure.admit(GREEDY).is_none());
+        assert!(exposure.probe(GREEDY).is_some());
+        assert!(exposure.probe(OTHER).is_none());
     }
 }

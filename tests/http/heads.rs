@@ -102,6 +102,29 @@ fn a_listener_answers_to_its_own_names_only() {
 }
 
 #[test]
+fn a_web_page_of_another_site_reaches_nothing() {
+    let net = Net::new();
+    let (camera, viewer) = net.pair();
+    let origin = Origin::start("");
+    camera.expose(&origin.url(), "web");
+    let listener = viewer.open_address("web");
+    let evil = "Origin: http://evil.example\r\n";
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+    for (method, fields) in [
+        ("POST", evil.to_owned()),
+        ("GET", format!("{evil}{upgrade}")),
+        ("GET", "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors\r\n".to_owned()),
+    ] {
+        let head = format!("{method} / HTTP/1.1\r\nHost: {listener}\r\n{fields}\r\n");
+        let answer = say(listener, head.as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 403 ") && answer.ends_with(" (foreign-page)\n"), "{answer}");
+    }
+    assert_eq!(origin.took().len(), 0);
+    assert_eq!(facts(&viewer, "web").refused["foreign-page"], 3);
+    assert_eq!(facts(&camera, "web").requests, 0);
+}
+
+#[test]
 fn names_of_the_other_side_are_rewritten_and_identities_are_ours() {
     let net = Net::new();
     let (camera, viewer) = net.pair();

@@ -1,7 +1,8 @@
 //! HTTP/1, forwarded message by message and held back nowhere.
 //!
 //! One connection of an application becomes one channel, and one connection to the target. The listener's end
-//! ([`near`]) answers only to its own names ([`names`]) and changes nothing. The exporter's end ([`far`])
+//! ([`near`]) answers only to its own names ([`names`]), does nothing for other sites' web pages (`origin`) and
+//! changes nothing. The exporter's end ([`far`])
 //! judges each request by what the caller may do ([`judge`], [`path`]) and rewrites what names the other
 //! side or the client ([`rewrite`]). Both read every message strictly ([`head`], [`framing`], [`chunked`]): what two
 //! readers could take for two different things is refused ([`refusal`]), so that whatever is forwarded means
@@ -20,6 +21,7 @@ pub mod head;
 mod inflow;
 pub mod judge;
 pub mod names;
+mod origin;
 pub mod path;
 mod pump;
 pub mod refusal;

@@ -29,14 +29,17 @@ impl Names {
         Self { hosts, port: listen.port() }
     }
 
-    /// Is the request meant for this listener?
+    /// Is the request meant for this listener, and not made by some web page?
     pub fn judge(&self, request: &Request) -> Result<(), Refusal> {
         // Without a host it is HTTP/1.0, which no browser has spoken for twenty years.
-        let Some(host) = request.host() else { return Ok(()) };
-        if self.answer_to(host) { Ok(()) } else { Err(Refusal::NotHere) }
+        if request.host().is_some_and(|host| !self.answer_to(host)) {
+            return Err(Refusal::NotHere);
+        }
+        self.judge_page(request)
     }
 
-    fn answer_to(&self, host: &[u8]) -> bool {
+    /// Whether a host, with its port, is one of the names.
+    pub(super) fn answer_to(&self, host: &[u8]) -> bool {
         let Some((name, port)) = split_host(host) else { return false };
         port.unwrap_or(80) == self.port
             && self.hosts.iter().any(|own| own.as_bytes().eq_ignore_ascii_case(name))

@@ -88,6 +88,8 @@ refusals! {
     HostMalformed = 400, "host-malformed", "the host is malformed";
     /// A host that is none of the listener's names.
     NotHere = 421, "not-here", "this listener does not answer for that host: use the URL that `cococtl tunnel list` shows";
+    /// A web page of another site asks for more than to be left by a link.
+    ForeignPage = 403, "foreign-page", "a web page of another site asks this";
     /// The head took longer than [`HEAD_TIMEOUT`](super::HEAD_TIMEOUT).
     SlowHead = 408, "slow-head", "the head took too long";
     /// The method needs a capability that was not granted.
