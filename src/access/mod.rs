@@ -1,7 +1,7 @@
 //! Which applications of this machine may use a tunnel's listener.
 //!
 //! A port of 127.0.0.1 is there for every program of the machine, of every user. So before a byte of a
-//! connection is forwarded, the kernel is asked whose socket is at its other end ([`socket`]), and a list of
+//! connection is forwarded, the kernel is asked whose socket is at its other end ([`owner`]), and a list of
 //! [`Rule`]s says whether that one may: without a list, only the user the daemon runs as. A list takes the
 //! place of that: `exe:` could not keep another program of the same user out otherwise, and `uid:self` puts
 //! the user back.

@@ -2,7 +2,7 @@
 //!
 //! What was lost on a way is known when something is acknowledged that was sent later. QUIC sends a probe for that,
 //! but ever more seldom, after half a minute every ten seconds; and nothing else may be sent once the congestion window is
-//! full of what was lost. [`Asking`] is noq's usual control (CUBIC) whose window has room for one more packet whenever
+//! full of what was lost. This is noq's usual control (CUBIC) whose window has room for one more packet whenever
 //! something is in flight and nothing was sent or acknowledged for [`ASK_AFTER`]. A ping fills that room
 //! ([`crate::paths::policy::Step::Ping`]).
 
