@@ -34,7 +34,7 @@ async fn plays(viewer: Lower, oddities: Oddities) -> Camera {
         for sequence in 0..packets {
             assert_eq!(player.packet(track, false).await, packet(number, sequence), "track {number}");
         }
-        let receiver_report = [0x81, 201, 0, 7, number];
+        let receiver_report = [0x81, 201, 0, 1, 0, 0, 0, number];
         player.give(track, true, &receiver_report).await;
         assert_eq!(camera.gets().await, (true, receiver_report.to_vec().into()));
         // What opens NATs is no RTP and passes.
@@ -159,8 +159,8 @@ async fn nothing_is_injected_into_a_players_or_a_cameras_ports() {
     for port in exporter {
         elsewhere.send_to(&packet(7, 7), port).await.unwrap();
     }
-    player.give(&track, true, b"\x81\xc9the player").await;
-    assert_eq!(camera.gets().await, (true, b"\x81\xc9the player".to_vec().into()));
+    player.give(&track, true, b"\x81\xc9\0\x02the player").await;
+    assert_eq!(camera.gets().await, (true, b"\x81\xc9\0\x02the player".to_vec().into()));
     assert_eq!(player.get("PLAY").await.code(), Some(200));
     assert_eq!(player.packet(&track, false).await, packet(0, 0));
     assert_eq!(player.packet(&track, true).await, report(0));

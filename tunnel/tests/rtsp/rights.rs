@@ -1,7 +1,9 @@
 //! What a viewer may not, and what it never learns.
 
 use coco_tunnel::forward::rtsp::judge::BACKCHANNEL;
+use coco_tunnel::forward::rtsp::message::Item;
 use coco_tunnel::forward::rtsp::transport::Lower::{Tcp, Udp};
+use coconet::service::ServiceOptions;
 use coconet::wire::code::Reset;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -42,8 +44,12 @@ async fn who_may_play_neither_records_nor_talks() {
     for lower in [Tcp, Udp] {
         let track = player.setup("track1", lower, (0, 1)).await;
         player.give(&track, false, &[0x80; 172]).await;
-        player.give(&track, true, b"\x81\xc9").await;
-        assert_eq!(camera.gets().await, (true, b"\x81\xc9".to_vec().into()), "only RTCP comes");
+        // What is no RTCP, and what says that it is longer than it is.
+        player.give(&track, true, &[0x80; 172]).await;
+        player.give(&track, true, b"\x81\xc9\0\x02\0\0\0\x01").await;
+        let report = b"\x81\xc9\0\x01\0\0\0\x01";
+        player.give(&track, true, report).await;
+        assert_eq!(camera.gets().await, (true, report.to_vec().into()), "only RTCP comes");
     }
 }
 
@@ -155,11 +161,92 @@ async fn rtsp_inside_http_is_opaque_and_only_for_who_may_do_everything() {
     soon(player.read_exact(&mut heard)).await.unwrap();
     assert_eq!(&heard, b"$anything");
 
-    let asked = Asked { rights: vec!["play"], ..Asked::default() };
-    let part = Tunnel::open(target.local_addr().unwrap(), asked).await;
-    let mut player = TcpStream::connect(part.listen).await.unwrap();
-    player.write_all(get).await.unwrap();
-    let mut heard = Vec::new();
-    soon(player.read_to_end(&mut heard)).await.unwrap();
-    assert!(heard.starts_with(b"HTTP/1.1 403"));
+    let share = ServiceOptions { share: true, ..ServiceOptions::default() };
+    for asked in [
+        Asked { rights: vec!["play"], ..Asked::default() },
+        Asked { path: "/live", ..Asked::default() },
+        Asked { options: share, ..Asked::default() },
+    ] {
+        let part = Tunnel::open(target.local_addr().unwrap(), asked).await;
+        let mut player = TcpStream::connect(part.listen).await.unwrap();
+        player.write_all(get).await.unwrap();
+        let mut heard = Vec::new();
+        soon(player.read_to_end(&mut heard)).await.unwrap();
+        assert!(heard.starts_with(b"HTTP/1.1 403"));
+    }
+}
+
+#[tokio::test]
+async fn a_camera_hears_only_headers_that_are_known_each_of_them_once() {
+    let (camera, _tunnel, mut player) = tunnel(Oddities::default(), Asked::default()).await;
+    let sent = format!(
+        "SET_PARAMETER {} RTSP/1.0\r\nCSeq : 1\r\nSession: 1\r\nsession: 2\r\nTransport: RTP/AVP;mode=record\r\n\
+         Content-Length : 4\r\nX-Odd: 1\r\ncontent-length: 4\r\nTransport\r\n\r\nabcd",
+        player.url
+    );
+    player.send(sent.as_bytes()).await;
+    assert_eq!(player.answer().await.code(), Some(200));
+    let heard = String::from_utf8(camera.asked()[0].encode().to_vec()).unwrap();
+    let (_, headers) = heard.split_once("\r\n").unwrap();
+    assert_eq!(headers, "CSeq: 1\r\nSession: 1\r\nContent-Length: 4\r\n\r\nabcd");
+}
+
+#[tokio::test]
+async fn a_body_where_none_belongs_is_refused() {
+    let (camera, _tunnel, mut player) = tunnel(Oddities::default(), Asked::default()).await;
+    let url = player.url.clone();
+    for method in ["OPTIONS", "DESCRIBE", "PLAY", "TEARDOWN"] {
+        let mut request = player.request(method, &url);
+        request.set_body("SETUP".into());
+        assert_eq!(player.ask(request).await.code(), Some(400), "{method}");
+    }
+    assert!(camera.methods().is_empty());
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_waits_for_is_dropped() {
+    let (camera, _tunnel, mut player) = tunnel(Oddities::default(), Asked::default()).await;
+    assert_eq!(player.get("OPTIONS").await.code(), Some(200));
+    player.send(b"RTSP/1.0 200 OK\r\nCSeq: 5\r\nContent-Length: 3\r\n\r\nabc").await;
+    assert_eq!(player.get("OPTIONS").await.code(), Some(200));
+    let asked = camera.asked();
+    assert_eq!(asked.iter().map(|one| one.code()).collect::<Vec<_>>(), [None, None]);
+}
+
+#[tokio::test]
+async fn who_may_record_sets_up_what_it_announced_and_nothing_else() {
+    let asked = Asked { rights: vec!["record"], ..Asked::default() };
+    let (camera, _tunnel, mut player) = tunnel(Oddities::default(), asked).await;
+    let url = format!("{}/track0", player.url);
+    for (announced, code) in [(false, 403), (true, 200)] {
+        if announced {
+            assert_eq!(player.get("ANNOUNCE").await.code(), Some(200));
+        }
+        let offer = "RTP/AVP/TCP;unicast;interleaved=0-1;mode=record";
+        let setup = player.request("SETUP", &url).with("Transport", offer);
+        assert_eq!(player.ask(setup).await.code(), Some(code), "{:?}", camera.methods());
+    }
+}
+
+#[tokio::test]
+async fn who_may_only_talk_hears_nothing() {
+    let asked = Asked { rights: vec!["talk"], ..Asked::default() };
+    let (_camera, _tunnel, mut player) = tunnel(Oddities { packets: 3, ..Oddities::default() }, asked).await;
+    let url = player.url.clone();
+    let talk = player.request("DESCRIBE", &url).with("Require", BACKCHANNEL);
+    assert_eq!(player.ask(talk).await.code(), Some(200));
+    let track = player.setup("track2", Tcp, (0, 1)).await;
+    let play = player.request("PLAY", &url);
+    player.send(&play.encode()).await;
+    let (mut reports, mut media) = (0, 0);
+    while reports == 0 {
+        match player.item().await {
+            Some(Item::Frame { channel: 1, .. }) => reports += 1,
+            Some(Item::Frame { .. }) => media += 1,
+            Some(Item::Message(_)) => {}
+            None => panic!("it ended"),
+        }
+    }
+    assert_eq!(media, 0);
+    drop(track);
 }

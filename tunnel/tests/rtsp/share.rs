@@ -177,3 +177,32 @@ async fn what_one_viewers_password_opens_is_not_shared() {
         camera.asked().iter().any(|one| one.header("Authorization").is_some_and(|value| value == signed))
     );
 }
+
+#[tokio::test]
+async fn who_has_no_seat_gets_no_session_of_its_own() {
+    let camera = Camera::start(endless(Udp)).await;
+    let options = ServiceOptions { share: true, ..ServiceOptions::default() };
+    let tunnel =
+        Tunnel::open(camera.address, Asked { options, rights: vec!["play"], ..Asked::default() }).await;
+    let mut player = Player::connect(tunnel.listen, "/live").await;
+    for method in ["PLAY", "GET_PARAMETER", "TEARDOWN"] {
+        assert_eq!(player.get(method).await.code(), Some(455), "{method}");
+    }
+    assert!(camera.methods().is_empty());
+    assert_eq!(player.get("DESCRIBE").await.code(), Some(200));
+    assert_eq!(player.get("GET_PARAMETER").await.code(), Some(200));
+    // Asked for by the camera's name, not by what the viewer calls it.
+    assert_eq!(camera.asked()[0].uri(), Some(format!("rtsp://{}/live", camera.address).as_str()));
+}
+
+#[tokio::test]
+async fn shared_sessions_are_bounded() {
+    let (_camera, tunnel) = shared(endless(Udp)).await;
+    let mut players = Vec::new();
+    for number in 0..9 {
+        let mut player = Player::connect(tunnel.listen, &format!("/live?{number}")).await;
+        let code = if number < 8 { 200 } else { 453 };
+        assert_eq!(player.get("DESCRIBE").await.code(), Some(code), "{number}");
+        players.push(player);
+    }
+}

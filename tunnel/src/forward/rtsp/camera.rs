@@ -2,7 +2,8 @@
 //!
 //! [`connect`] starts a task that reads and writes the connection, and gives a [`Handle`]. Requests go one
 //! at a time ([`Camera::request`]): the next is sent when the last is answered, so that answers need no CSeq
-//! to be told apart, which some cameras forget. Numbers are our own. A challenge is answered here when the
+//! to be told apart, which some cameras forget; an answer that has one has to have that of the request.
+//! Numbers are our own. What the camera asks itself is answered once, with a status and nothing else. A challenge is answered here when the
 //! login is kept here.
 //!
 //! [`Camera::setup`] chooses how media comes: first as the viewer's own leg does, then the other way, when
@@ -54,8 +55,8 @@ pub const NO_DATA: Duration = Duration::from_secs(3);
 /// Times that one request is sent with a login: without, with, and once more when the nonce was stale.
 const LOGIN_TRIES: usize = 3;
 
-/// Answers that are still recognised when they come too late.
-const EXPIRED_MAX: usize = 32;
+/// Requests of the camera's own that wait for an answer; beyond that the oldest is not answered.
+const ASKED_MAX: usize = 8;
 
 /// Most sessions that one connection is remembered to have.
 const SESSIONS_MAX: usize = 16;
@@ -124,7 +125,8 @@ pub(super) struct Camera {
 struct State {
     number: u32,
     waiting: Option<(u32, oneshot::Sender<Message>)>,
-    expired: VecDeque<u32>,
+    /// The numbers of the camera's own requests.
+    asked: VecDeque<Option<String>>,
     answers: Option<Answers>,
     tracks: BTreeMap<u8, Leg>,
     /// Which track a channel of frames belongs to, and whether it is its RTCP.
@@ -298,7 +300,23 @@ impl Camera {
 
     /// Pass on an answer to a request of the camera's own.
     pub(super) fn answer(&self, answer: &Message) {
-        self.outlet.message(answer.encode());
+        let number = answer.header("CSeq");
+        let Some(code) = answer.code().filter(|code| *code >= 200) else { return };
+        {
+            let mut state = self.lock();
+            let place = state.asked.iter().position(|asked| asked.as_deref() == number.as_deref());
+            if place.and_then(|place| state.asked.remove(place)).is_none() {
+                tracing::debug!("an answer that no camera waits for");
+                return;
+            }
+        }
+        let mut plain = Message::response(code, if code == 200 { "OK" } else { "Answered" });
+        for name in ["CSeq", "Session"] {
+            if let Some(value) = answer.header(name) {
+                plain.set(name, &value);
+            }
+        }
+        self.outlet.message(plain.encode());
     }
 
     async fn setup_over(
@@ -437,9 +455,7 @@ impl Camera {
             state.number += 1;
             let number = state.number;
             // Whoever waited before waits no more.
-            if let Some((old, _)) = state.waiting.replace((number, answered)) {
-                state.expire(old);
-            }
+            state.waiting = Some((number, answered));
             request.set("CSeq", &number.to_string());
             if let Some((known, now)) = &state.renewed {
                 request.map("Session", |value| (session_id(value) == known).then(|| now.clone()));
@@ -468,10 +484,7 @@ impl Camera {
             }
             Ok(Err(_)) => Err(Unanswered::Over),
             Err(_) => {
-                let mut state = self.lock();
-                if let Some((old, _)) = state.waiting.take() {
-                    state.expire(old);
-                }
+                self.lock().waiting = None;
                 Err(Unanswered::TimedOut)
             }
         }
@@ -528,7 +541,10 @@ impl Camera {
                 match item {
                     Item::Frame { channel, payload } => self.frame(channel, &payload).await,
                     Item::Message(message) if message.code().is_some() => self.answered(message),
-                    Item::Message(message) => self.sink.request(message),
+                    Item::Message(message) => {
+                        self.lock().ask(message.header("CSeq").map(std::borrow::Cow::into_owned));
+                        self.sink.request(message);
+                    }
                 }
             }
             let buffer = reader.buffer();
@@ -553,9 +569,11 @@ impl Camera {
         if answer.code().is_some_and(|code| code < 200) {
             return;
         }
-        let number = answer.header("CSeq").and_then(|value| value.parse().ok());
+        let number: Option<u32> = answer.header("CSeq").and_then(|value| value.parse().ok());
         let mut state = self.lock();
-        if number.is_some_and(|number| state.expired.contains(&number)) {
+        // One that comes too late, or that nobody asked for.
+        if number.is_some_and(|number| state.waiting.as_ref().is_some_and(|(waiting, _)| *waiting != number))
+        {
             return;
         }
         if let Some((_, waiting)) = state.waiting.take() {
@@ -597,10 +615,10 @@ impl Camera {
 }
 
 impl State {
-    fn expire(&mut self, number: u32) {
-        self.expired.push_back(number);
-        if self.expired.len() > EXPIRED_MAX {
-            self.expired.pop_front();
+    fn ask(&mut self, number: Option<String>) {
+        self.asked.push_back(number);
+        if self.asked.len() > ASKED_MAX {
+            self.asked.pop_front();
         }
     }
 }

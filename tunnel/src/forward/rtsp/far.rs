@@ -20,7 +20,7 @@ use coconet::wire::code::Reset;
 use super::super::{Broken, Caller, Service, connect as connect_target, local::Local, splice};
 use super::Cameras;
 use super::camera::{self, ANSWER_TIMEOUT, Handle, Sink, Unanswered, succeeded};
-use super::judge::{BACKCHANNEL, Need, Reach, Tracks, is_latch};
+use super::judge::{BACKCHANNEL, Need, Reach, Tracks, has_odd_body, is_latch, is_rtcp, towards_camera};
 use super::media;
 use super::message::{Item, Message, Reader, Start};
 use super::seen::Seen;
@@ -57,7 +57,7 @@ pub(super) async fn serve(
     let ended = match ended {
         Ok(true) => return opaque(service, caller, channel, reader, cut).await,
         Ok(false) => {
-            let viewer = Arc::new(Viewer::new(flows));
+            let viewer = Arc::new(Viewer::new(flows, caller.rights.may("play")));
             tokio::select! {
                 ended = parsed(service, caller, &mut channel, reader, &viewer) => ended,
                 code = cut => Err(Broken::Here(code)),
@@ -199,7 +199,7 @@ impl Far<'_> {
         let Some((track, rtcp)) = track_of(number) else { return };
         let Some(form) = self.viewer.form(track) else { return };
         let Some(camera) = &self.camera else { return };
-        if rtcp || form.sends || is_latch(packet) {
+        if if rtcp { is_rtcp(packet) } else { form.sends || is_latch(packet) } {
             camera.send(track, rtcp, packet);
         }
     }
@@ -235,7 +235,11 @@ impl Far<'_> {
             self.service.rtsp.refused.fetch_add(1, Ordering::Relaxed);
             return Some(Message::response(403, "Forbidden"));
         }
-        (!self.reach.covers(uri)).then(|| Message::response(404, "Not Found"))
+        if has_odd_body(request) {
+            return Some(Message::response(400, "Bad Request (a body where none belongs)"));
+        }
+        let whole = uri == "*" && request.method() == Some("OPTIONS");
+        (!whole && !self.reach.covers(uri)).then(|| Message::response(404, "Not Found"))
     }
 
     async fn ask(&mut self, request: &Message) -> Result<Message, Unanswered> {
@@ -258,6 +262,15 @@ impl Far<'_> {
         match request.method() {
             Some("OPTIONS") => return Ok(Some(share::options())),
             Some("DESCRIBE") if !talks => {}
+            // What has no seat here would have a session of its own.
+            Some(_) | None
+                if !Need::Talk.met(&self.caller.rights) && !Need::Record.met(&self.caller.rights) =>
+            {
+                return Ok(Some(Message::response(
+                    455,
+                    "Method Not Valid in This State (DESCRIBE comes first)",
+                )));
+            }
             Some(_) | None => return Ok(None),
         }
         let Cameras { shares, .. } = &self.service.rtsp;
@@ -287,7 +300,7 @@ impl Far<'_> {
                 self.camera.insert(connected.map_err(|_| Unanswered::Over)?)
             }
         };
-        let mut request = request.clone();
+        let mut request = towards_camera(request);
         let uri = request.uri().unwrap_or_default().to_owned();
         if let Some(authority) = urls::authority(&uri) {
             self.viewer.rename(Rename::new(camera.names().to_vec(), authority.to_owned()));
@@ -307,8 +320,12 @@ impl Far<'_> {
             }
             _ => {
                 let answer = camera.request(&request).await?;
-                if request.method() == Some("DESCRIBE") && succeeded(&answer) {
-                    self.described(request.uri().unwrap_or_default(), &answer);
+                match request.method() {
+                    Some("DESCRIBE") if succeeded(&answer) => {
+                        self.described(request.uri().unwrap_or_default(), &answer);
+                    }
+                    Some("ANNOUNCE") if succeeded(&answer) => self.tracks.announce(&uri),
+                    _ => {}
                 }
                 Ok(answer)
             }
@@ -340,7 +357,7 @@ impl Far<'_> {
         answer.set("Transport", &said.to_string());
         let path = urls::path(request.uri().unwrap_or_default()).to_owned();
         // It was judged whether it may: here it is what it was judged for.
-        let sends = self.tracks.setup_needs(request) != Need::Play;
+        let sends = self.tracks.sends(request);
         self.viewer.set(track, Form { lower: if streams { Lower::Tcp } else { Lower::Udp }, sends });
         self.viewer.seen.set_up(track, &path, lower);
         self.viewer.seen.watched(0, liked);
@@ -405,7 +422,8 @@ async fn begins_with_http(
     }
 }
 
-/// RTSP inside HTTP cannot be judged: it is for those who may do everything.
+/// RTSP inside HTTP cannot be judged: it is for those who may do everything, with a camera of which all is
+/// exposed and nothing shared.
 async fn opaque(
     service: &Service,
     caller: &Caller,
@@ -413,7 +431,8 @@ async fn opaque(
     reader: Reader,
     cut: impl Future<Output = Reset>,
 ) -> Result<(), Broken> {
-    if !Need::All.met(&caller.rights) {
+    let whole = matches!(service.target.path.as_str(), "" | "/") && !service.options.share;
+    if !whole || !Need::All.met(&caller.rights) {
         let refusal = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
         channel.tx.write(refusal.into()).await?;
         channel.tx.finish();

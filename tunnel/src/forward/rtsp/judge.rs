@@ -19,6 +19,37 @@ pub const BACKCHANNEL: &str = "www.onvif.org/ver20/backchannel";
 /// Bytes of an RTP header: a packet that is no longer carries nothing.
 const RTP_HEADER: usize = 12;
 
+/// Headers of a request that a camera gets. What is not known here may mean anything to one.
+const PASSED: [&str; 18] = [
+    "CSeq",
+    "Session",
+    "Transport",
+    "Range",
+    "Scale",
+    "Speed",
+    "User-Agent",
+    "Authorization",
+    "Content-Type",
+    "Content-Base",
+    "RTP-Info",
+    "Rate-Control",
+    "Immediate",
+    "Frames",
+    "Blocksize",
+    "Bandwidth",
+    "If-Modified-Since",
+    "Timestamp",
+];
+
+/// The same for those that are lists, which may be spread over several lines.
+const PASSED_LISTS: [&str; 4] = ["Require", "Proxy-Require", "Accept", "Accept-Language"];
+
+/// Methods that may have a body.
+const WITH_BODY: [&str; 3] = ["ANNOUNCE", "SET_PARAMETER", "GET_PARAMETER"];
+
+/// Packet types of RTCP (RFC 5761, 4).
+const RTCP_TYPES: std::ops::RangeInclusive<u8> = 192..=223;
+
 /// Most URLs that are learnt from what a camera says on one connection.
 const LEARNT_MAX: usize = 64;
 
@@ -41,7 +72,11 @@ pub enum Need {
 
 /// The tracks of the descriptions seen so far that a player sends to.
 #[derive(Debug, Default)]
-pub struct Tracks(BTreeSet<String>);
+pub struct Tracks {
+    talk: BTreeSet<String>,
+    /// What the viewer announced on this connection: its own to record.
+    announced: BTreeSet<String>,
+}
 
 impl Tracks {
     /// Remember those of a description, which stood at `base`.
@@ -50,13 +85,25 @@ impl Tracks {
         let paths = talking
             .filter_map(|track| track.control.as_ref())
             .map(|control| urls::path(&urls::resolve(base, control)).to_owned());
-        self.0.extend(paths.take(LEARNT_MAX.saturating_sub(self.0.len())));
+        self.talk.extend(paths.take(LEARNT_MAX.saturating_sub(self.talk.len())));
+    }
+
+    /// The camera has taken a description from the viewer.
+    pub fn announce(&mut self, url: &str) {
+        if self.announced.len() < LEARNT_MAX {
+            self.announced.insert(urls::path(url).to_owned());
+        }
     }
 
     /// What a request needs: all of it.
-    pub fn needs(&self, request: &Message) -> [Need; 2] {
+    pub fn needs(&self, request: &Message) -> [Need; 3] {
         let talks = ["Require", "Proxy-Require"].iter().any(|name| request.lists(name, BACKCHANNEL));
-        [self.method_needs(request), if talks { Need::Talk } else { Need::Any }]
+        let records = request.method() == Some("SETUP") && records(request);
+        [
+            self.method_needs(request),
+            if talks { Need::Talk } else { Need::Any },
+            if records { Need::Record } else { Need::Any },
+        ]
     }
 
     fn method_needs(&self, request: &Message) -> Need {
@@ -72,17 +119,24 @@ impl Tracks {
         }
     }
 
-    /// What a SETUP needs: `record` and `talk` let the viewer send.
-    pub fn setup_needs(&self, request: &Message) -> Need {
-        let records = request
-            .headers("Transport")
-            .any(|value| transport::parse(&value).iter().any(|offer| offer.record));
-        match request.uri() {
-            _ if records => Need::Record,
-            Some(uri) if self.0.contains(urls::path(uri)) => Need::Talk,
-            Some(_) | None => Need::Play,
-        }
+    /// Whether a SETUP that was allowed lets the viewer send.
+    pub fn sends(&self, request: &Message) -> bool {
+        records(request) || request.uri().is_some_and(|uri| self.talk.contains(urls::path(uri)))
     }
+
+    /// What the track of a SETUP needs, whatever is done with it.
+    fn setup_needs(&self, request: &Message) -> Need {
+        let path = request.uri().map(urls::path).unwrap_or_default();
+        if self.talk.contains(path) {
+            return Need::Talk;
+        }
+        let own = !climbs(path) && self.announced.iter().any(|root| below(path, root));
+        if own && records(request) { Need::Record } else { Need::Play }
+    }
+}
+
+fn records(request: &Message) -> bool {
+    request.headers("Transport").any(|value| transport::parse(&value).iter().any(|offer| offer.record))
 }
 
 impl Need {
@@ -102,24 +156,54 @@ impl Need {
 
 /// Whether a packet of a player carries no media: what opens a NAT, or a bare header.
 pub fn is_latch(packet: &[u8]) -> bool {
-    packet.len() <= RTP_HEADER || packet[0] >> 6 != 2
+    packet.len() <= RTP_HEADER
 }
 
-/// The URL that was exposed, and what lies below it. An exposed camera of a recorder is not the others.
+/// Whether a packet is RTCP. What follows its first part may be encrypted.
+pub fn is_rtcp(packet: &[u8]) -> bool {
+    let Some(head) = packet.first_chunk::<4>() else { return false };
+    let length = (usize::from(u16::from_be_bytes([head[2], head[3]])) + 1) * 4;
+    head[0] >> 6 == 2 && RTCP_TYPES.contains(&head[1]) && length <= packet.len()
+}
+
+/// A request of a viewer as the camera hears it: what is known here and nothing else, so that the camera
+/// reads what was judged.
+pub fn towards_camera(request: &Message) -> Message {
+    let mut request = request.only(&PASSED, &PASSED_LISTS);
+    if request.method() != Some("SETUP") {
+        request.remove("Transport");
+    }
+    request
+}
+
+/// Whether a request has a body where none belongs: a camera that does not look for one there reads it as
+/// the next request.
+pub fn has_odd_body(request: &Message) -> bool {
+    !request.body().is_empty() && request.method().is_none_or(|method| !WITH_BODY.contains(&method))
+}
+
+/// The URL that was exposed and what lies below it, and the URLs that the camera itself has named. An exposed
+/// camera of a recorder is not the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reach(Vec<String>);
+pub struct Reach {
+    /// Nothing: everything is exposed.
+    exposed: Option<String>,
+    /// Without slashes at their ends.
+    named: BTreeSet<String>,
+}
 
 impl Reach {
     /// What begins with `path`; with nothing or `/`, everything.
     pub fn new(path: &str) -> Self {
-        Self(if matches!(path, "" | "/") { Vec::new() } else { vec![path.to_owned()] })
+        let exposed = (!matches!(path, "" | "/")).then(|| path.to_owned());
+        Self { exposed, named: BTreeSet::new() }
     }
 
-    /// The camera has named another URL for the same.
+    /// The camera has named another URL for the same. What lies below it, it has to name as well.
     pub fn learn(&mut self, url: &str) {
-        let path = urls::path(url);
-        if !self.0.is_empty() && self.0.len() < LEARNT_MAX && !matches!(path, "" | "/" | "*") {
-            self.0.push(path.to_owned());
+        let path = urls::path(url).trim_end_matches('/');
+        if self.exposed.is_some() && self.named.len() < LEARNT_MAX && !matches!(path, "" | "*") {
+            self.named.insert(path.to_owned());
         }
     }
 
@@ -132,24 +216,39 @@ impl Reach {
         }
     }
 
-    /// Whether a request may ask for `url`.
+    /// Whether a request may ask for `url`. `*` is nobody's: it is for OPTIONS alone.
     pub fn covers(&self, url: &str) -> bool {
-        if url == "*" || self.0.is_empty() {
-            return true;
+        if url == "*" {
+            return false;
+        }
+        let Some(exposed) = &self.exposed else { return true };
+        if url.contains('\\') {
+            return false;
         }
         let path = urls::path(url);
-        let climbs = path.contains("/..") || path.contains('\\') || path.to_ascii_lowercase().contains("%2");
-        self.0.iter().any(|root| {
-            // Whatever the camera makes of dots and of encoded ones, it has named such a path itself.
-            path == root || (!climbs && below(path, root))
-        })
+        // Whatever the camera makes of dots and of encoded ones, it has named such a path itself.
+        path == exposed
+            || self.named.contains(path.trim_end_matches('/'))
+            || (!climbs(path) && below(path, exposed))
     }
 }
 
+/// Whether a camera may read a path as another one.
+fn climbs(path: &str) -> bool {
+    let path = path.to_ascii_lowercase();
+    ["/..", "\\", "%2e", "%2f", "%5c", "%25"].iter().any(|odd| path.contains(odd))
+}
+
+/// Whether `path` is `root` or appended to it. Behind a query nothing may be a query again: another value of
+/// the same key may be another camera.
 fn below(path: &str, root: &str) -> bool {
     let root = root.trim_end_matches('/');
-    let rest = path.strip_prefix(root);
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?', '&', ';']))
+    let Some(rest) = path.strip_prefix(root) else { return false };
+    if root.contains('?') {
+        rest.is_empty() || (rest.starts_with('/') && !rest.contains(['?', '&', ';', '%', '#']))
+    } else {
+        rest.is_empty() || rest.starts_with(['/', '?'])
+    }
 }
 
 #[cfg(test)]
@@ -177,8 +276,12 @@ mod tests {
     fn need(text: &str) -> Need {
         let mut tracks = Tracks::default();
         tracks.learn("rtsp://cam/s/", &describe(DESCRIPTION));
-        let [method, required] = tracks.needs(&request(text));
-        if required == Need::Any { method } else { required }
+        let [method, required, records] = tracks.needs(&request(text));
+        match (required, records) {
+            (Need::Any, Need::Any) => method,
+            (Need::Any, records) => records,
+            (required, _) => required,
+        }
     }
 
     #[test]
@@ -226,7 +329,22 @@ mod tests {
     #[test]
     fn who_talks_does_not_see_by_saying_so() {
         let setup = "SETUP rtsp://h/s/track1 RTSP/1.0\nRequire: www.onvif.org/ver20/backchannel\nTransport: RTP/AVP;client_port=1-2\n\n";
-        assert_eq!(Tracks::default().needs(&request(setup)), [Need::Play, Need::Talk]);
+        assert_eq!(Tracks::default().needs(&request(setup)), [Need::Play, Need::Talk, Need::Any]);
+    }
+
+    #[test]
+    fn recording_needs_what_the_track_needs_as_well_except_where_it_was_announced() {
+        let setup = |track: &str| {
+            request(&format!("SETUP rtsp://h/s/{track} RTSP/1.0\nTransport: RTP/AVP;mode=record\n\n"))
+        };
+        let mut tracks = Tracks::default();
+        tracks.learn("rtsp://cam/s/", &describe(DESCRIPTION));
+        assert_eq!(tracks.needs(&setup("track1")), [Need::Play, Need::Any, Need::Record]);
+        assert_eq!(tracks.needs(&setup("track5")), [Need::Talk, Need::Any, Need::Record]);
+        tracks.announce("rtsp://h/s");
+        assert_eq!(tracks.needs(&setup("track1")), [Need::Record, Need::Any, Need::Record]);
+        assert_eq!(tracks.needs(&setup("track5")), [Need::Talk, Need::Any, Need::Record]);
+        assert_eq!(tracks.needs(&setup("../x/track1")), [Need::Play, Need::Any, Need::Record]);
     }
 
     #[test]
@@ -246,10 +364,12 @@ mod tests {
 
     #[test]
     fn a_packet_without_media_may_pass_and_no_other() {
-        for packet in [&b""[..], b"\xce\xfa\xed\xfe", &[0; 200], &[0x80; 12]] {
+        for packet in [&b""[..], b"\xce\xfa\xed\xfe", &[0; 12], &[0x80; 12]] {
             assert!(is_latch(packet));
         }
-        assert!(!is_latch(&[0x80; 13]) && !is_latch(&[0xbf; 200]));
+        for packet in [&[0x80; 13][..], &[0xbf; 200], &[0; 13], &[0x40; 200]] {
+            assert!(!is_latch(packet));
+        }
     }
 
     #[test]
@@ -260,7 +380,12 @@ mod tests {
             ("rtsp://h:1/cam1/", true),
             ("rtsp://h/cam1/track1", true),
             ("rtsp://h/cam1?x=1", true),
-            ("*", true),
+            ("*", false),
+            ("rtsp://h/cam1&x=1", false),
+            ("rtsp://h/cam1;x=1", false),
+            ("rtsp://h/cam1/%5C../cam2", false),
+            ("rtsp://h/cam1/%252e%252e/cam2", false),
+            ("rtsp://h\\cam2/cam1", false),
             ("rtsp://h/cam11", false),
             ("rtsp://h/cam2", false),
             ("rtsp://h/", false),
@@ -293,10 +418,37 @@ mod tests {
 
     #[test]
     fn a_query_is_part_of_what_was_exposed() {
-        let reach = Reach::new("/realmonitor?channel=1");
-        assert!(reach.covers("rtsp://h/realmonitor?channel=1&subtype=0"));
+        let mut reach = Reach::new("/realmonitor?channel=1");
+        assert!(reach.covers("rtsp://h/realmonitor?channel=1"));
         assert!(reach.covers("rtsp://h/realmonitor?channel=1/trackID=0"));
         assert!(!reach.covers("rtsp://h/realmonitor?channel=12"));
         assert!(!reach.covers("rtsp://h/realmonitor?channel=2"));
+        for rest in ["&channel=2", "&subtype=0", "/&channel=2", "/x%26channel=2", "/?channel=2", ";channel=2"]
+        {
+            assert!(!reach.covers(&format!("rtsp://h/realmonitor?channel=1{rest}")), "{rest}");
+        }
+        // Unless the camera itself calls a track so.
+        let said = b"v=0\r\nm=video 0 RTP/AVP 96\r\na=control:rtsp://h/realmonitor?channel=1&trackID=1\r\n";
+        reach.describe("rtsp://h/realmonitor/", &describe(said));
+        assert!(reach.covers("rtsp://h/realmonitor?channel=1&trackID=1"));
+        assert!(reach.covers("rtsp://h/realmonitor/") && reach.covers("rtsp://h/realmonitor"));
+        assert!(!reach.covers("rtsp://h/realmonitor?channel=1&trackID=12"));
+        assert!(!reach.covers("rtsp://h/realmonitor/x") && !reach.covers("rtsp://h/realmonitor?channel=2"));
+    }
+
+    #[test]
+    fn what_a_camera_calls_itself_opens_nothing_beside_or_below() {
+        let mut reach = Reach::new("/media/cam1");
+        reach.describe("rtsp://h/media/", &describe(b"v=0\r\nm=video 0 RTP/AVP 96\r\na=control:track1\r\n"));
+        for (path, covered) in [
+            ("/media/", true),
+            ("/media/track1", true),
+            ("/media/track1/x", false),
+            ("/media/cam2", false),
+            ("/media?x", false),
+            ("/media/cam1/track1", true),
+        ] {
+            assert_eq!(reach.covers(&format!("rtsp://h{path}")), covered, "{path}");
+        }
     }
 }

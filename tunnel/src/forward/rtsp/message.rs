@@ -7,8 +7,10 @@
 //! a CR inside a line, two lengths that differ.
 //!
 //! A [`Message`] keeps its start line and headers as they were written, and what is not asked to change
-//! goes out with the same bytes, except that every line ends in CRLF, a folded one is whole, and control
-//! characters are blanks. Parsers of the field (`rtsp-types`) sort and respell headers, and stop at the
+//! goes out with the same bytes, except that every line ends in CRLF, a folded one is whole, control
+//! characters are blanks, and the length stands there once and spelled properly: what is read here as its
+//! body is so for everybody who reads it next. What goes to a camera is made anew of what is known
+//! ([`Message::only`]). Parsers of the field (`rtsp-types`) sort and respell headers, and stop at the
 //! first sloppy line.
 
 use std::borrow::Cow;
@@ -26,6 +28,8 @@ pub const BODY_MAX: usize = 128 * 1024;
 
 /// Bytes before the payload of a frame: `$`, the channel, the length.
 pub const FRAME_HEAD: usize = 4;
+
+const CONTENT_LENGTH: &str = "Content-Length";
 
 /// What stands next in the stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -180,6 +184,27 @@ impl Message {
         }
     }
 
+    /// The same with nothing but these headers, spelled like this, and the body. Those of `lists` may be there
+    /// more than once; of the others only the first goes on.
+    #[must_use]
+    pub fn only(&self, names: &[&str], lists: &[&str]) -> Self {
+        let start = match self.start() {
+            Start::Request { method, uri, .. } => format!("{method} {uri} RTSP/1.0"),
+            Start::Response { .. } => self.start.clone(),
+        };
+        let mut only = Self { start, headers: Vec::new(), body: Bytes::new() };
+        for line in &self.headers {
+            let found = names.iter().find(|name| is(line, name) && only.header(name).is_none());
+            if let Some(name) = found.or_else(|| lists.iter().find(|name| is(line, name))) {
+                only.headers.push(format!("{name}: {}", clean(&value_of(line))).into_bytes());
+            }
+        }
+        if !self.body.is_empty() {
+            only.set_body(self.body.clone());
+        }
+        only
+    }
+
     /// Take a header off.
     pub fn remove(&mut self, name: &str) {
         self.headers.retain(|line| !is(line, name));
@@ -199,8 +224,16 @@ impl Message {
 
     /// Another body, and its length.
     pub fn set_body(&mut self, body: Bytes) {
-        self.set("Content-Length", &body.len().to_string());
+        self.set_length(body.len());
         self.body = body;
+    }
+
+    /// In one way that nobody can read otherwise, where the first stood.
+    fn set_length(&mut self, length: usize) {
+        let line = format!("{CONTENT_LENGTH}: {length}").into_bytes();
+        let place = self.headers.iter().position(|line| is(line, CONTENT_LENGTH));
+        self.remove(CONTENT_LENGTH);
+        self.headers.insert(place.unwrap_or(self.headers.len()), line);
     }
 
     /// The bytes to send.
@@ -301,9 +334,12 @@ impl Reader {
             let Some(head) = self.head_end()? else { return Ok(None) };
             let head = self.buffer.split_to(head);
             self.scanned = 0;
-            let message = parse_head(&head)?;
+            let mut message = parse_head(&head)?;
             let length = content_length(&message)?;
-            self.head = Some((message, length));
+            if let Some(length) = length {
+                message.set_length(length);
+            }
+            self.head = Some((message, length.unwrap_or(0)));
         }
         match self.head.take() {
             Some((mut message, length)) if self.buffer.len() >= length => {
@@ -385,9 +421,9 @@ fn parse_head(head: &[u8]) -> Result<Message, BadMessage> {
     Ok(Message { start, headers, body: Bytes::new() })
 }
 
-fn content_length(message: &Message) -> Result<usize, BadMessage> {
+fn content_length(message: &Message) -> Result<Option<usize>, BadMessage> {
     let mut length = None;
-    for value in message.headers("Content-Length") {
+    for value in message.headers(CONTENT_LENGTH) {
         let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
         let one: usize = value.parse().ok().filter(|_| digits).ok_or(BadMessage::Body)?;
         if one > BODY_MAX || length.is_some_and(|length| length != one) {
@@ -395,7 +431,7 @@ fn content_length(message: &Message) -> Result<usize, BadMessage> {
         }
         length = Some(one);
     }
-    Ok(length.unwrap_or(0))
+    Ok(length)
 }
 
 fn start_of(line: &str) -> Option<Start<'_>> {

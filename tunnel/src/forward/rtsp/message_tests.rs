@@ -115,7 +115,7 @@ fn a_header_that_is_set_is_there_once() {
 fn another_body_has_another_length() {
     let mut message = message(b"RTSP/1.0 200 OK\r\ncontent-length: 3\r\n\r\nabc");
     message.set_body(Bytes::from_static(b"longer"));
-    assert_eq!(message.encode(), "RTSP/1.0 200 OK\r\ncontent-length: 6\r\n\r\nlonger");
+    assert_eq!(message.encode(), "RTSP/1.0 200 OK\r\nContent-Length: 6\r\n\r\nlonger");
 }
 
 #[test]
@@ -179,5 +179,18 @@ fn http_is_told_by_the_first_bytes_and_is_not_get_parameter() {
         let mut reader = Reader::default();
         reader.push(bytes);
         assert_eq!(reader.begins_with_http(), http, "{bytes:?}");
+    }
+}
+
+#[test]
+fn a_length_goes_out_once_and_as_everybody_reads_it() {
+    for length in [
+        "Content-Length : 3",
+        "CONTENT-LENGTH:\t03",
+        "Content-Length:\r\n 3",
+        "Content-Length: 3\r\ncontent-length : 3",
+    ] {
+        let read = message(format!("PLAY * RTSP/1.0\r\nA: 1\r\n{length}\r\nB: 2\r\n\r\nabc").as_bytes());
+        assert_eq!(read.encode(), "PLAY * RTSP/1.0\r\nA: 1\r\nContent-Length: 3\r\nB: 2\r\n\r\nabc");
     }
 }

@@ -45,7 +45,7 @@ pub use camera::{ANSWER_TIMEOUT, NO_DATA, TEARDOWN_TIMEOUT};
 pub use near::PENDING_MAX;
 use seen::Seen;
 use share::Shares;
-pub use share::{LINGER, REPORT};
+pub use share::{LINGER, REPORT, SHARES_MAX};
 pub use viewer::TRACKS_MAX;
 
 use super::{Broken, Caller, Local, Meter, Service};

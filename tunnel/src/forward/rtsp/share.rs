@@ -8,7 +8,7 @@
 //! exporter, every [`REPORT`], beside a request that keeps its session alive.
 //!
 //! PAUSE stops one viewer's media only, and a range is not looked for: it is the camera's present that is
-//! shared. [`LINGER`] after the last viewer has left the session is torn down.
+//! shared. [`LINGER`] after the last viewer has left the session is torn down; at once when nothing was described.
 //!
 //! A camera that wants a login that is not kept here is not shared: what one viewer's password opens is not
 //! shown to another. Nor is a session that a viewer talks or records in.
@@ -41,6 +41,10 @@ pub const REPORT: Duration = Duration::from_secs(5);
 
 /// How often the session is looked after.
 const TICK: Duration = Duration::from_millis(500);
+
+/// Most sessions that the viewers of one service have with its camera, each for a URL of its own. Cameras have
+/// one to four streams.
+pub const SHARES_MAX: usize = 8;
 
 /// What a camera's session lives without requests when it does not say (RFC 2326, 12.37).
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -125,6 +129,9 @@ pub(super) async fn describe(
         let mut shares = lock(shares);
         let known = shares.get(&path).filter(|shared| !shared.lock().over).map(Arc::clone);
         let new = known.is_none();
+        if new && shares.len() >= SHARES_MAX {
+            return Ok(Taken::No(Message::response(453, "Not Enough Bandwidth (too many shared sessions)")));
+        }
         let shared = known.unwrap_or_else(|| Arc::new(Shared::new(&path, place, login)));
         // While nobody else can find the session left and give it up.
         let seat = Seat::new(&shared, viewer)?;
@@ -302,11 +309,10 @@ impl Shared {
             }
         };
         let asked = request.uri().unwrap_or_default();
-        let url = if self.login.is_some() && urls::authority(asked).is_some() {
-            format!("rtsp://{}{}", handle.authority(), urls::path(asked))
-        } else {
-            asked.to_owned()
-        };
+        // Never what one viewer calls the camera: the others get what it answers to that.
+        let path = urls::path(asked);
+        let slash = if path.starts_with('/') { "" } else { "/" };
+        let url = format!("rtsp://{}{slash}{path}", handle.authority());
         let answer =
             handle.request(&Message::request("DESCRIBE", &url).with("Accept", "application/sdp")).await?;
         if succeeded(&answer) {
@@ -474,7 +480,9 @@ async fn tend(shared: Weak<Shared>, shares: Shares, path: String) {
             let mut shares = lock(&shares);
             let mut state = shared.lock();
             // Nobody sits down while both are held.
-            let left = state.viewers.is_empty() && state.empty.is_none_or(|since| since.elapsed() >= LINGER);
+            let lingers =
+                state.described.is_some() && state.empty.is_some_and(|since| since.elapsed() < LINGER);
+            let left = state.viewers.is_empty() && !lingers;
             let ended = state.over || left;
             if ended {
                 state.over = true;

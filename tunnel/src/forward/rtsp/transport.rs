@@ -4,8 +4,9 @@
 //! else: between player and listener, and between exporter and camera, they are UDP ports or channels of
 //! interleaved frames; inside the tunnel `interleaved` are channels of frames in the stream, and
 //! `client_port` are numbers of datagram flows. So each leg writes its own, and keeps only the profile and
-//! the parameters that mean the same everywhere (`ssrc`, `mode`, and what is not known here). What names an
-//! address, such as `destination` and `source`, is never obeyed and never passed on.
+//! the parameters that mean the same everywhere, `ssrc` and `mode`, when they are plain words. What names an
+//! address, such as `destination` and `source`, is never obeyed, and what is not known is never passed on:
+//! nothing can hide in it.
 
 use std::fmt;
 
@@ -38,8 +39,10 @@ pub struct Transport {
     pub interleaved: Option<(u8, u8)>,
     /// `mode` says that the player sends.
     pub record: bool,
-    /// What means the same on every leg, as spelled.
-    kept: Vec<String>,
+    /// The synchronisation source, as spelled: a plain word.
+    ssrc: Option<String>,
+    /// `mode`, likewise; `record` where it says that among others.
+    mode: Option<String>,
 }
 
 /// The alternatives of a Transport header, in their order. What cannot be read, or is no RTP, is left out.
@@ -61,8 +64,20 @@ impl Transport {
 
     /// The synchronisation source that the camera says it uses.
     pub fn ssrc(&self) -> Option<u32> {
-        let value = self.kept.iter().find_map(|one| parameter(one, "ssrc"))?;
-        u32::from_str_radix(value.trim(), 16).ok()
+        u32::from_str_radix(self.ssrc.as_ref()?, 16).ok()
+    }
+
+    fn set_mode(&mut self, value: &str) {
+        let mode = value.trim_matches(['"', '\'']);
+        let records = split(mode, ',')
+            .any(|one| ["record", "receive"].iter().any(|name| one.trim().eq_ignore_ascii_case(name)));
+        let word = is_word(mode).then(|| mode.to_owned());
+        if records {
+            self.mode = Some(word.unwrap_or_else(|| "record".to_owned()));
+        } else if !self.record && word.is_some() {
+            self.mode = word;
+        }
+        self.record |= records;
     }
 
     fn bare(&self, lower: Lower) -> Self {
@@ -90,7 +105,13 @@ impl fmt::Display for Transport {
         if let Some((rtp, rtcp)) = self.interleaved {
             write!(f, ";interleaved={rtp}-{rtcp}")?;
         }
-        self.kept.iter().try_for_each(|one| write!(f, ";{one}"))
+        if let Some(ssrc) = &self.ssrc {
+            write!(f, ";ssrc={ssrc}")?;
+        }
+        if let Some(mode) = &self.mode {
+            write!(f, ";mode={mode}")?;
+        }
+        Ok(())
     }
 }
 
@@ -105,7 +126,8 @@ fn parse_one(text: &str) -> Option<Transport> {
         server_port: None,
         interleaved: None,
         record: false,
-        kept: Vec::new(),
+        ssrc: None,
+        mode: None,
     };
     for one in parameters.filter(|one| !one.is_empty()) {
         let (name, value) = one.split_once('=').unwrap_or((one, ""));
@@ -115,19 +137,11 @@ fn parse_one(text: &str) -> Option<Transport> {
             "client_port" => transport.client_port = pair(value),
             "server_port" => transport.server_port = pair(value),
             "interleaved" => transport.interleaved = pair(value),
+            "ssrc" if is_word(value) && transport.ssrc.is_none() => transport.ssrc = Some(value.to_owned()),
+            "mode" => transport.set_mode(value),
             // Multiplexing would put RTCP where a player without it does not look; lifetimes and layers
-            // are of groups.
-            "unicast" | "rtcp-mux" | "ttl" | "port" | "layers" => {}
-            name if ["dest", "source", "src"].iter().any(|address| name.starts_with(address)) => {}
-            name => {
-                if name == "mode" {
-                    let mode = value.trim_matches(['"', '\'']);
-                    transport.record |= split(mode, ',').any(|one| {
-                        ["record", "receive"].iter().any(|name| one.trim().eq_ignore_ascii_case(name))
-                    });
-                }
-                transport.kept.push(one.to_owned());
-            }
+            // are of groups; and who knows what the others are.
+            _ => {}
         }
     }
     Some(transport)
@@ -177,9 +191,8 @@ impl CheckedNext for u8 {
     }
 }
 
-fn parameter<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    let (found, value) = text.split_once('=')?;
-    found.trim().eq_ignore_ascii_case(name).then_some(value)
+fn is_word(value: &str) -> bool {
+    !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
 /// Split where `at` does not stand between quotes.
@@ -214,11 +227,11 @@ mod tests {
             parse("RTP/AVP;unicast;client_port=5000-5001;ssrc=1A2B3C4D;mode=\"PLAY\";x-dynamic-rate=1");
         assert_eq!(
             offered[0].over_udp((6970, 6971), None).to_string(),
-            "RTP/AVP;unicast;client_port=6970-6971;ssrc=1A2B3C4D;mode=\"PLAY\";x-dynamic-rate=1"
+            "RTP/AVP;unicast;client_port=6970-6971;ssrc=1A2B3C4D;mode=PLAY"
         );
         assert_eq!(
             offered[0].over_tcp((0, 1)).to_string(),
-            "RTP/AVP/TCP;unicast;interleaved=0-1;ssrc=1A2B3C4D;mode=\"PLAY\";x-dynamic-rate=1"
+            "RTP/AVP/TCP;unicast;interleaved=0-1;ssrc=1A2B3C4D;mode=PLAY"
         );
         assert_eq!(offered[0].ssrc(), Some(0x1A2B_3C4D));
     }
@@ -238,6 +251,23 @@ mod tests {
                 offered[0].over_udp((8, 9), Some((10, 11))).to_string(),
                 "RTP/AVP;unicast;client_port=8-9;server_port=10-11"
             );
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_or_no_plain_word_goes_nowhere() {
+        for (odd, kept) in [
+            ("x-dynamic-rate=1", ""),
+            ("x=\"a;destination=192.0.2.1;b\"", ""),
+            ("ssrc=\"1\"", ""),
+            ("ssrc=1 2", ""),
+            ("ssrc=1;ssrc=2", ";ssrc=1"),
+            ("mode=\"a;b\"", ""),
+            ("mode=\"PLAY,RECORD\"", ";mode=record"),
+            ("mode=play;mode=RECORD", ";mode=RECORD"),
+        ] {
+            let offered = parse(&format!("RTP/AVP;unicast;{odd}"));
+            assert_eq!(offered[0].to_string(), format!("RTP/AVP;unicast{kept}"), "{odd}");
         }
     }
 

@@ -29,6 +29,8 @@ pub(super) struct Viewer {
     pub(super) flows: Flows,
     /// Bytes sent as datagrams.
     pub(super) sent: AtomicU64,
+    /// The viewer may get media.
+    plays: bool,
     /// What is known of the session with the camera, when it is this viewer's own.
     pub(super) seen: Arc<Seen>,
     state: Mutex<State>,
@@ -50,9 +52,16 @@ pub(super) struct Form {
 }
 
 impl Viewer {
-    pub(super) fn new(flows: Flows) -> Self {
+    pub(super) fn new(flows: Flows, plays: bool) -> Self {
         let seen = Arc::new(Seen::new(""));
-        Self { outlet: Outlet::default(), flows, sent: AtomicU64::new(0), seen, state: Mutex::default() }
+        Self {
+            outlet: Outlet::default(),
+            flows,
+            sent: AtomicU64::new(0),
+            plays,
+            seen,
+            state: Mutex::default(),
+        }
     }
 
     /// A track was set up.
@@ -85,6 +94,9 @@ impl Viewer {
 
     /// A packet for the viewer.
     pub(super) fn deliver(&self, track: u8, rtcp: bool, packet: &Bytes) {
+        if !rtcp && !self.plays {
+            return;
+        }
         match self.form(track).map(|form| form.lower) {
             Some(Lower::Udp) => {
                 self.sent.fetch_add(packet.len() as u64, Ordering::Relaxed);
