@@ -389,8 +389,12 @@ impl Daemon {
             return Err(Fault::failed("this daemon says nothing on the LAN")
                 .hint("set discovery = true under [lan] in its configuration, or name the camera's URL"));
         }
+        if request.login.is_some() {
+            return Err(Fault::failed("a login is not sent to whatever calls itself a camera")
+                .hint("look without a login, and give it with the camera's URL"));
+        }
         let links = Arc::clone(&self.around.links().borrow());
-        let cameras = cameras::find(&links, request.login.as_ref()).await;
+        let cameras = cameras::find(&links, None).await;
         let cameras = cameras.map_err(|error| Fault::failed("cannot look for cameras").because(&error))?;
         Ok(Cameras { version: VERSION, cameras })
     }

@@ -172,7 +172,7 @@ fn a_camera_that_asks_who_is_there_is_given_a_digest() {
         let found = found_from(&viewer, login.as_ref());
         (found[0].streams.len(), found[0].reason.clone().unwrap_or_default())
     };
-    assert_eq!(with(None), (0, "it wants a login: --login-file".to_owned()));
+    assert_eq!(with(None), (0, "it wants a login".to_owned()));
     assert_eq!(with(Some("admin:wrong")), (0, "it refuses the login".to_owned()));
     assert_eq!(with(Some("admin:opensesame")), (2, String::new()));
 }

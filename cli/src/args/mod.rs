@@ -167,7 +167,7 @@ pub(crate) enum Tunnel {
     /// Offer a service as a resource of a network
     #[command(override_usage = "\
 cococtl tunnel expose [OPTIONS] --name <NAME> <URL>
-       cococtl tunnel expose --discover [--login-file <FILE>]")]
+       cococtl tunnel expose --discover")]
     #[command(after_help = "\
 A URL is one of tcp://HOST:PORT, udp://HOST:PORT, tcp+udp://HOST:PORT, http://HOST[:PORT]/PATH,
 rtsp://HOST[:PORT]/PATH, mqtt://HOST[:PORT], unix:///PATH. Host and port are known to this node only.
@@ -179,7 +179,7 @@ Examples:
   $ cococtl tunnel expose rtsp://192.168.1.20/stream1 --name front-door --login-file camera.login
   $ cococtl tunnel expose tcp://localhost:22 --name ssh --network home
   $ cococtl tunnel expose tcp+udp://192.168.1.1:53 --name dns --max-clients 20
-  $ cococtl tunnel expose --discover --login-file camera.login")]
+  $ cococtl tunnel expose --discover")]
     Expose(Expose),
     /// Open a resource and print its local URL
     #[command(after_help = "\

@@ -16,7 +16,7 @@ fn found() -> Value {
         },
         {
             "address": "192.168.1.21:80", "name": null, "hardware": null, "suggested": "camera",
-            "streams": [], "reason": "it wants a login: --login-file",
+            "streams": [], "reason": "it wants a login",
         },
     ]})
 }
@@ -31,7 +31,7 @@ fn cameras_are_a_table_and_the_next_command_is_safe_to_paste() {
     assert!(heading.starts_with("CAMERA") && heading.ends_with("URL"), "{heading}");
     assert!(stream.ends_with("rtsp://192.168.1.20:554/live?a=1&b=$(reboot)"), "{stream}");
     assert!(stream.contains("1920x1080") && !stream.contains('\u{1b}'), "{stream}");
-    assert_eq!(*reason, "192.168.1.21:80: it wants a login: --login-file");
+    assert_eq!(*reason, "192.168.1.21:80: it wants a login");
     let next = "tunnel expose 'rtsp://192.168.1.20:554/live?a=1&b=$(reboot)' --name front-door\n";
     assert!(err.starts_with("hint: ") && err.ends_with(next), "{err}");
     assert_eq!(daemon.asked(), [Asked { line: "POST /v1/cameras".to_owned(), body: json!({}) }]);
@@ -49,6 +49,16 @@ fn no_camera_is_no_failure() {
     let daemon = Daemon::saying(200, &json!({"version": 1, "cameras": []}));
     let Ended { code, out, err } = daemon.run(&["tunnel", "expose", "--discover"]);
     assert_eq!((code, out.as_str(), err.as_str()), (0, "", "no camera has answered\n"));
+}
+
+#[test]
+fn a_login_is_not_sent_to_whatever_answers() {
+    let daemon = Daemon::saying(200, &found());
+    let Ended { code, out, err } =
+        daemon.run(&["tunnel", "expose", "--discover", "--login-file", "camera.login"]);
+    assert_eq!((code, out.as_str()), (2, ""), "{err}");
+    assert!(err.contains("a login is not sent") && err.contains("hint: "), "{err}");
+    assert_eq!(daemon.asked(), []);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! The question ([`discovery`]) goes to a group on every LAN, twice, since packets are lost. Each camera
 //! that answers is asked by SOAP over HTTP ([`media`]) where its media service is, which profiles it has and
 //! what their URLs are. A camera that wants to know who asks is given the login, if there is one, as a
-//! digest.
+//! digest. The daemon gives it none: whoever answers would get something to guess the password from.
 //!
 //! Everything a camera says is bounded and may be a lie: it is asked at the address its answer came from and
 //! nowhere else, its texts are cleaned, and of URLs only those are handed on that lead to itself.
@@ -164,7 +164,7 @@ async fn ask_streams(at: &At, login: Option<&Login>, streams: &mut Vec<CameraStr
         answer = soap(&media, &media::ask_profiles(fresh(token)?.as_ref())).await?;
     }
     if media::wants_login(&answer) {
-        let with = if login.is_some() { "it refuses the login" } else { "it wants a login: --login-file" };
+        let with = if login.is_some() { "it refuses the login" } else { "it wants a login" };
         return Err(with.to_owned());
     }
     let profiles = media::profiles(&answer);

@@ -1,7 +1,6 @@
 //! `tunnel expose --discover`: what could be exposed.
 
 use coconet::control::{Camera, Cameras, FindCameras};
-use coconet::service::Login;
 
 use super::Context;
 use crate::client::SLOW;
@@ -9,18 +8,16 @@ use crate::fail::Fail;
 use crate::table::Table;
 
 /// List the cameras that the daemon finds, and what to type for the first stream.
-pub(super) async fn list(context: &Context, login: Option<Login>) -> Result<(), Fail> {
-    let with_login = login.is_some();
-    let answer = context.client.post::<Cameras>("/v1/cameras", &FindCameras { login }, SLOW).await?;
+pub(super) async fn list(context: &Context) -> Result<(), Fail> {
+    let answer = context.client.post::<Cameras>("/v1/cameras", &FindCameras::default(), SLOW).await?;
     context.out.answer(&answer, |found| table(&found.cameras))?;
     if answer.value.cameras.is_empty() {
         context.out.note("no camera has answered");
     }
     let first = answer.value.cameras.iter().find_map(|camera| Some((camera, camera.streams.first()?)));
     if let Some((camera, stream)) = first {
-        let login = if with_login { " --login-file FILE" } else { "" };
         let (me, name) = (context.me(), &camera.suggested);
-        context.out.hint(&format!("{me} tunnel expose {} --name {name}{login}", quoted(&stream.url)));
+        context.out.hint(&format!("{me} tunnel expose {} --name {name}", quoted(&stream.url)));
     }
     Ok(())
 }

@@ -30,8 +30,15 @@ const LOGIN_FILE_MAX: u64 = 2 * LOGIN_MAX as u64 + 16;
 pub(in crate::commands) async fn run(context: &Context, command: args::Tunnel) -> Result<(), Fail> {
     match command {
         args::Tunnel::Expose(args::Expose { discover: true, login_file, .. }) => {
-            let login = login_file.map(|file| read_login(&file)).transpose()?;
-            cameras::list(context, login).await
+            if login_file.is_some() {
+                return Err(Fail::usage("a login is not sent to whatever calls itself a camera")
+                    .because("a device that only pretends to be one could use it or guess the password")
+                    .hint(format!(
+                        "{} tunnel expose --discover, and --login-file with a camera's URL",
+                        context.me()
+                    )));
+            }
+            cameras::list(context).await
         }
         args::Tunnel::Expose(command) => expose(context, command).await,
         args::Tunnel::Open { resource, network, listen, timeout, path, allow } => {
