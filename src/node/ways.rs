@@ -201,7 +201,8 @@ impl Node {
         self.spawn(|node| async move {
             tokio::time::sleep(MOVE).await;
             if let Ok(Introduction { relay: Some(place), .. }) = node.introduce(peer, mode).await {
-                relay.send_if_modified(|known| known.replace(place) != Some(place));
+                // Said again even if it is the same: the way there may have been given up meanwhile.
+                relay.send_replace(Some(place));
             }
         });
     }

@@ -26,10 +26,6 @@ const GIGABYTE: u64 = 1 << 30;
 /// What has come before anything happens.
 const BEGUN: u64 = RATE;
 
-/// The same after half a minute in which nothing got through at all. Usually it is a second; under load the first
-/// answer may wait for a probe that has backed off that long.
-const AFTER_BLACKOUT: Duration = Duration::from_secs(30);
-
 /// How soon the way has to be direct again, once that is possible.
 const DIRECT_AGAIN: Duration = Duration::from_secs(5);
 
@@ -194,7 +190,7 @@ fn a_transfer_survives_a_blackout_of_half_a_minute() {
     std::thread::sleep(Duration::from_secs(30));
     road.viewers.wire().heal();
     let healed = Instant::now();
-    let direct = road.transfer.until_by("direct", &road.viewer, healed, AFTER_BLACKOUT);
+    let direct = road.transfer.until_by("direct", &road.viewer, healed, DIRECT_AGAIN);
     let pause = road.transfer.longest_pause(began);
     println!("a blackout of 30 s: direct {direct:?} after it, pause {pause:?}: {}", road.told());
     road.transfer.finish(LEAST);

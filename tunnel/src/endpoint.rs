@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
+use crate::asking::Asking;
 use crate::flow::{RECEIVE_BUFFER, SEND_BUFFER};
 use crate::noise::{self, LocalStatic, PeerStatic, QUIC_VERSION, ResetKey, TokenKey};
 use crate::relay::Switch;
@@ -441,6 +442,7 @@ pub fn transport(keep_alive: Duration) -> TransportConfig {
     let mut config = TransportConfig::default();
     config
         .ack_frequency_config(Some(acks))
+        .congestion_controller_factory(Arc::new(Asking))
         .max_concurrent_bidi_streams(VarInt::from_u32(STREAMS_MAX))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))

@@ -8,6 +8,7 @@
 
 #![warn(missing_docs)]
 
+pub mod asking;
 pub mod carrier;
 pub mod channel;
 pub mod endpoint;

@@ -29,6 +29,9 @@ pub const HEADER_MAX: usize = 8 + 8 + 2 + 1 + 1;
 /// Datagrams of one flow that may be in parts at once. Packets are reordered by a few places, not by many.
 pub const ASSEMBLING_MAX: usize = 4;
 
+/// Numbers that may be missing in one go and count as lost (RFC 3550, A.1: MAX_DROPOUT).
+pub const JUMP_MAX: u16 = 3000;
+
 /// What a QUIC datagram says before its payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
@@ -143,6 +146,13 @@ impl Assembly {
         self.partial.iter().map(held).sum()
     }
 
+    /// Wait no longer for what is missing; returns how many bytes were held for it.
+    pub fn give_up(&mut self) -> usize {
+        let held = self.held();
+        self.partial.clear();
+        held
+    }
+
     /// Count what was sent up to this number.
     fn count(&mut self, number: u16) {
         let Some(next) = self.next else {
@@ -152,7 +162,8 @@ impl Assembly {
         let ahead = number.wrapping_sub(next);
         // Half of the numbers are ahead, the other half behind: late, or a part of one that was counted.
         if ahead < u16::MAX / 2 {
-            self.missing += u64::from(ahead) + 1;
+            // What jumps further has begun anew.
+            self.missing += if ahead < JUMP_MAX { u64::from(ahead) + 1 } else { 1 };
             self.next = Some(number.wrapping_add(1));
         }
     }

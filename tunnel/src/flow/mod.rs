@@ -7,8 +7,8 @@
 //! that drops the oldest and the late ([`queue`]).
 //!
 //! One task for each session with flows reads what comes and sends what waits; it ends with the last of
-//! them. The other end can make this node hold at most [`INBOX_MAX`] bytes and [`FLOWS_MAX`] flows in each
-//! channel that it was let open.
+//! them. The other end can make this node hold at most [`INBOX_MAX`] and [`PARTIAL_MAX`] bytes and
+//! [`FLOWS_MAX`] flows in each channel that it was let open.
 
 pub mod frame;
 pub mod queue;
@@ -28,6 +28,10 @@ use queue::{FlowId, Queue};
 
 /// Bytes received in the flows of one channel that nobody has taken yet; beyond that the oldest go.
 pub const INBOX_MAX: usize = 4 << 20;
+
+/// Bytes of datagrams in the flows of one channel that are not whole yet; beyond that those of the flow that
+/// was used least recently go.
+pub const PARTIAL_MAX: usize = 1 << 20;
 
 /// Flows of one channel whose state is kept; beyond that the one that was used least recently is forgotten.
 pub const FLOWS_MAX: usize = 1024;
@@ -94,6 +98,8 @@ struct Inbox {
 struct Received {
     datagrams: VecDeque<(u32, Bytes)>,
     bytes: usize,
+    /// Bytes of datagrams that are not whole.
+    partial: usize,
     flows: BTreeMap<u32, Flow>,
     /// Of flows that were forgotten.
     past: FlowStats,
@@ -287,8 +293,18 @@ impl Hub {
 
 impl Inbox {
     fn take(&self, header: Header, payload: Bytes) {
+        // A copy: the rest of the packet it came in need not stay for it.
+        let payload = Bytes::copy_from_slice(&payload);
         let mut received = self.lock();
-        let Some(whole) = received.flow(header.flow).assembly.take(header, payload) else { return };
+        let assembly = &mut received.flow(header.flow).assembly;
+        let before = assembly.held();
+        let whole = assembly.take(header, payload);
+        let after = assembly.held();
+        received.partial = (received.partial + after).saturating_sub(before);
+        while received.partial > PARTIAL_MAX {
+            received.give_up_partial();
+        }
+        let Some(whole) = whole else { return };
         received.bytes += whole.len();
         received.datagrams.push_back((header.flow, whole));
         while received.bytes > INBOX_MAX || received.datagrams.len() * OVERHEAD > INBOX_MAX {
@@ -318,6 +334,7 @@ impl Received {
         if !self.flows.contains_key(&number) && self.flows.len() >= FLOWS_MAX {
             let oldest = self.flows.iter().min_by_key(|(_, flow)| flow.used).map(|(number, _)| *number);
             if let Some(flow) = oldest.and_then(|oldest| self.flows.remove(&oldest)) {
+                self.partial = self.partial.saturating_sub(flow.assembly.held());
                 self.past = self.past.plus(flow.stats());
             }
         }
@@ -325,6 +342,14 @@ impl Received {
         let flow = self.flows.entry(number).or_default();
         flow.used = self.uses;
         flow
+    }
+
+    fn give_up_partial(&mut self) {
+        let holding = self.flows.values_mut().filter(|flow| flow.assembly.held() > 0);
+        self.partial = match holding.min_by_key(|flow| flow.used) {
+            Some(flow) => self.partial.saturating_sub(flow.assembly.give_up()),
+            None => 0,
+        };
     }
 }
 
@@ -351,5 +376,32 @@ fn count_dropped(open: &Open, dropped: &[FlowId]) {
         if let Some(inbox) = open.channels.get(channel) {
             inbox.dropped(*flow);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_never_whole_is_bounded_and_what_is_passes() {
+        let inbox = Inbox::default();
+        let header = |flow, number, part| Header { channel: 0, flow, number, parts: 4, part };
+        // All parts but the last, in more flows than are remembered.
+        for flow in 0..FLOWS_MAX as u32 + 100 {
+            for (number, part) in (0..6).flat_map(|number| (0..3).map(move |part| (number, part))) {
+                inbox.take(header(flow, number, part), Bytes::from_static(&[7; 1000]));
+                assert!(inbox.lock().partial <= PARTIAL_MAX);
+            }
+        }
+        let held =
+            |received: &Received| received.flows.values().map(|flow| flow.assembly.held()).sum::<usize>();
+        let received = inbox.lock();
+        assert_eq!(held(&received), received.partial);
+        assert!(received.partial > PARTIAL_MAX / 2 && received.datagrams.is_empty());
+        drop(received);
+        // The newest is still waited for.
+        inbox.take(header(FLOWS_MAX as u32 + 99, 5, 3), Bytes::from_static(&[7; 1000]));
+        assert_eq!(inbox.lock().datagrams.front().map(|(_, whole)| whole.len()), Some(4000));
     }
 }

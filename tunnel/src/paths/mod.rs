@@ -4,7 +4,7 @@
 //! long as the session lives, at both ends. It tells the other end this node's addresses, has noq probe
 //! between the two lists, opens a way through a relay to keep in reserve, and looks at the counters
 //! every [`LOOK_IN_USE`] while data flows and every [`LOOK_IDLE`] otherwise. Only the side that dialled opens
-//! and closes ways. A way is kept open by a ping every [`crate::endpoint::KEEP_ALIVE`], and only the one in
+//! ways, and closes them; but one that stays silent is closed by either. A way is kept open by a ping every [`crate::endpoint::KEEP_ALIVE`], and only the one in
 //! use is; the manager's own session keeps the way to the relay open.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -114,6 +114,7 @@ impl Session {
             own: BTreeSet::new(),
             reserve: BTreeSet::new(),
             agreed: false,
+            refused: None,
             notices: drive.notices,
             mode: drive.mode,
             counted: (now, 0, 0),
@@ -142,6 +143,8 @@ struct Driver<'a> {
     /// Whether the peer has taken up the choice, holding all other ways in reserve; only then can it go back
     /// on it.
     agreed: bool,
+    /// Since when it does.
+    refused: Option<Instant>,
     notices: mpsc::Sender<Notice>,
     /// When the rates were last counted, and the bytes received and sent until then.
     counted: (Instant, u64, u64),
@@ -235,12 +238,13 @@ impl Driver<'_> {
         let Some(chosen) = self.policy.chosen().filter(|_| self.dialled) else { return };
         let held = |id: &PathId| self.reserve.contains(id);
         let others_held = self.ids.keys().filter(|id| **id != chosen).all(held);
-        if !held(&chosen) && others_held {
-            self.agreed = true;
-        } else if held(&chosen) && !others_held && std::mem::take(&mut self.agreed) {
-            let way = self.ways().into_iter().find(|way| way.id == chosen);
-            let steps = way.map(|way| self.policy.refused(Instant::now(), &way));
-            self.act(steps.unwrap_or_default());
+        self.agreed |= !held(&chosen) && others_held;
+        if !held(&chosen) || others_held {
+            self.refused = None;
+        } else if self.agreed && self.refused.is_none() {
+            self.refused = Some(Instant::now());
+            // Does it answer here?
+            self.ping(chosen);
         }
     }
 
@@ -252,10 +256,16 @@ impl Driver<'_> {
         let carried = tx.stream + tx.datagram + rx.stream + rx.datagram;
         self.rate(now, stats.udp_rx.bytes, stats.udp_tx.bytes);
         let ways = self.ways();
+        self.heed(now, &ways);
         let steps = self.policy.look(now, &ways, acks, carried);
         let steps_taken = !steps.is_empty();
         self.act(steps);
-        if self.policy.is_idle(now) && !steps_taken { LOOK_IDLE } else { LOOK_IN_USE }
+        match steps_taken {
+            false if self.policy.is_idle(now) => LOOK_IDLE,
+            // A manager has many sessions with nodes that have gone.
+            false if self.manager && !self.dialled && self.policy.is_unused(now) => policy::SILENCE,
+            _ => LOOK_IN_USE,
+        }
     }
 
     fn rate(&mut self, now: Instant, received: u64, sent: u64) {
@@ -316,8 +326,26 @@ impl Driver<'_> {
                     }
                 }
                 Step::AskRelay => self.notify(Notice::AskRelay),
+                Step::Ping(id) => self.ping(id),
                 Step::Distress => self.notify(Notice::Distress),
             }
+        }
+    }
+
+    /// Believe the peer that it cannot use the way in use, when it has said so for a while.
+    fn heed(&mut self, now: Instant, ways: &[Way]) {
+        let Some(since) = self.refused else { return };
+        let way = ways.iter().find(|way| Some(way.id) == self.policy.chosen());
+        let lasts = now.saturating_duration_since(since);
+        if way.is_none_or(|way| lasts >= policy::patience(way.rtt) && self.policy.refused(now, way)) {
+            (self.refused, self.agreed) = (None, false);
+        }
+    }
+
+    fn ping(&self, id: PathId) {
+        if let Some(path) = self.session.connection().path(id) {
+            // A way that has just been closed needs none.
+            let _ = path.ping();
         }
     }
 
@@ -330,7 +358,7 @@ impl Driver<'_> {
 
     fn choose(&mut self, chosen: PathId, why: Why) {
         let connection = self.session.connection();
-        self.agreed = false;
+        (self.agreed, self.refused) = (false, None);
         // First the new one, so that there is always one that may carry data.
         self.set_status(chosen, PathStatus::Available);
         for id in self.ids.keys().filter(|id| **id != chosen) {
@@ -387,7 +415,12 @@ impl Driver<'_> {
             self.ids.entry(id).or_insert(false);
         }
         // A channel that another has replaced leads nowhere.
-        let replaced = |way: &Way| way.place != place && matches!(way.place, Place::Relay { .. });
+        let replaced = |way: &Way| {
+            way.place != place
+                && matches!(way.place, Place::Relay { .. })
+                && !self.policy.waits_for(way.id)
+                && self.policy.chosen() != Some(way.id)
+        };
         for way in self.ways().into_iter().filter(replaced) {
             if let Some(path) = connection.path(way.id) {
                 let _ = path.close();

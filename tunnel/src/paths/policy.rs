@@ -8,20 +8,26 @@
 //! only when that is `CLEARLY_FASTER`.
 //!
 //! *Distress.* A way fails when data on it goes unacknowledged for three probe timeouts
-//! ([`patience`]), or when most of what was sent is lost (`LOSSY`), whatever small packets still pass.
-//! The failed way is closed, so that its data goes by another; the last one is kept. QUIC itself tries it at
-//! least every other second, and once it answers, what was lost on it is known at once. Whereas what is under way on
-//! a way that is closed counts as lost only after three probe timeouts, which a first answer after a long silence
-//! makes several times as long as that silence: so nothing is closed for another way to the same place. (Nor are
-//! rounds more frequent then: each probe puts off the next attempt on the way itself.) Only for a persistent session, which has little under way, that place is tried anew, every [`REOPEN`]. A place that fails by loss is avoided for [`AVOID_MIN`], and twice as long
-//! each time it fails again at once, up to [`AVOID_MAX`].
+//! ([`patience`]), or when most of what was sent is lost (`LOSSY`), whatever small packets still pass. Then the next
+//! best is used, and the failed one is closed, so that its data goes by another, as soon as the first
+//! acknowledgement has proved that this one works. A place that fails by loss is avoided for [`AVOID_MIN`], and
+//! twice as long each time it fails again at once, up to [`AVOID_MAX`].
+//!
+//! *Darkness.* When every way has failed before one has proved itself, it is not the ways: nothing is closed then,
+//! and nothing held against any place. What is under way on a way that is closed counts as lost only after three probe
+//! timeouts, which a first answer that spans a long silence makes several times as long as that silence; whereas
+//! on an open one a single answer tells all that was lost. QUIC itself asks for that ever more seldom, after half
+//! a minute every ten seconds. So each silent way is pinged every [`SILENCE`] (see also [`crate::asking`]). A way that stays silent although the one in use works is
+//! closed after all, by whichever end waits for it. The losses of the silence are not held against a way.
+//! Only for a persistent session, which has little under way, the place of its last way is tried anew, every
+//! [`REOPEN`].
 //!
 //! *Return.* As long as no direct way is in use, rounds of probes look for one: at once when an address
 //! has changed at either end, then after [`ROUND_MIN`], twice as long each time, up to
 //! [`ROUND_MAX_IN_USE`] while data flows. A session that nobody uses is not probed beyond
 //! [`ROUND_MAX_IDLE`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -67,6 +73,15 @@ const AMENDS: Duration = Duration::from_secs(5);
 /// Places that are remembered as bad.
 const AVOIDED_MAX: usize = 16;
 
+/// A way on which something waits for an answer for so long is silent: it is pinged, so often.
+pub const SILENCE: Duration = Duration::from_secs(1);
+
+/// After so long, nothing is left of a time when no way worked.
+const AFTER_DARK: Duration = Duration::from_secs(60);
+
+/// A round trip may really grow so many times.
+const RTT_GROWS: u32 = 8;
+
 /// Pause between cries of distress, and between attempts at the place of a persistent session's only way.
 pub const REOPEN: Duration = Duration::from_secs(1);
 
@@ -101,7 +116,7 @@ pub struct Way {
     pub place: Place,
     /// Whether it is known to carry packets both ways.
     pub validated: bool,
-    /// Smoothed round trip.
+    /// Smoothed round trip, in nanoseconds: no two are the same.
     pub rtt: Duration,
     /// Bytes sent that want an acknowledgement.
     pub sent: u64,
@@ -124,6 +139,8 @@ pub enum Step {
     AskRelay,
     /// Begin a round of probes.
     Round,
+    /// Send something small by this way: its answer says what of the rest was lost.
+    Ping(PathId),
     /// No way works: whoever knows the manager should look whether this node's address has changed.
     Distress,
 }
@@ -190,6 +207,31 @@ pub struct Policy {
     asked: Option<Instant>,
     used: Instant,
     total: u64,
+    pulses: BTreeMap<PathId, Pulse>,
+    /// The ways that have failed since one proved itself.
+    left: BTreeSet<PathId>,
+    /// The way that the other side cannot use.
+    refused: Option<PathId>,
+    /// When every way was last found to fail.
+    dark: Option<Instant>,
+    /// When a way last answered again.
+    awoke: Option<Instant>,
+    /// When distress was last cried.
+    cried: Option<Instant>,
+}
+
+/// Whether a way answers.
+#[derive(Debug, Clone, Copy)]
+struct Pulse {
+    sent: u64,
+    rtt: Duration,
+    /// The shortest round trip. One that spans a silence says nothing of the way.
+    shortest: Duration,
+    /// Since when something waits for an answer.
+    waiting: Option<Instant>,
+    pinged: Option<Instant>,
+    /// When it last answered.
+    felt: Instant,
 }
 
 /// A place that has failed.
@@ -199,12 +241,21 @@ struct Avoided {
     pause: Duration,
 }
 
+impl Pulse {
+    /// How long something has waited.
+    fn lasts(&self, now: Instant) -> Duration {
+        self.waiting.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
+    }
+}
+
 /// The way in use, as it was when it last got on.
 #[derive(Debug, Clone, Copy)]
 struct Watch {
     /// When data was first sent that is not acknowledged yet.
     waiting: Option<Instant>,
     acks: u64,
+    /// Whether any has come since it was taken.
+    proved: bool,
     sent: u64,
     /// Where the span began over which loss is judged.
     span: (Instant, u64, u64),
@@ -224,6 +275,12 @@ impl Policy {
             asked: None,
             used: now,
             total: 0,
+            pulses: BTreeMap::new(),
+            left: BTreeSet::new(),
+            refused: None,
+            dark: None,
+            awoke: None,
+            cried: None,
         }
     }
 
@@ -232,9 +289,19 @@ impl Policy {
         self.chosen
     }
 
-    /// Whether data flowed lately.
+    /// Whether no data flowed lately, and nothing waits for an answer.
     pub fn is_idle(&self, now: Instant) -> bool {
+        self.is_unused(now) && !self.pulses.values().any(|pulse| pulse.waiting.is_some())
+    }
+
+    /// Whether no data flowed lately.
+    pub fn is_unused(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.used) >= IDLE
+    }
+
+    /// Whether something that was sent by that way waits for an answer.
+    pub fn waits_for(&self, id: PathId) -> bool {
+        self.pulses.get(&id).is_some_and(|pulse| pulse.waiting.is_some())
     }
 
     /// Addresses have changed at one of the ends: probe now, and hold nothing against any place.
@@ -243,14 +310,19 @@ impl Policy {
         (self.round, self.pause) = (Some(now), ROUND_MIN);
     }
 
-    /// The other side does not get through on `way`, though this one may.
-    pub fn refused(&mut self, now: Instant, way: &Way) -> Vec<Step> {
-        if self.chosen != Some(way.id) || !self.manners.dialled {
-            return Vec::new();
+    /// The other side does not get through on `way`, though this one may: it is left at the next look, and avoided
+    /// unless it is silent here as well. Not believed just after a silence, when the other side says first what
+    /// it has meant long ago.
+    pub fn refused(&mut self, now: Instant, way: &Way) -> bool {
+        let believed = !self.has_just_awoken(now);
+        if believed && self.chosen == Some(way.id) && self.manners.dialled {
+            if !self.waits_for(way.id) {
+                self.avoid(now, way.place);
+            }
+            self.round = Some(now);
+            self.refused = Some(way.id);
         }
-        self.avoid(now, way.place);
-        self.round = Some(now);
-        vec![Step::Close(way.id)]
+        believed
     }
 
     /// Judge. `acks` counts acknowledgements received on any way, `carried` the bytes of data in either
@@ -264,7 +336,7 @@ impl Policy {
             (self.total, self.used) = (carried, now);
         }
         self.avoided.retain(|_, avoided| avoided.until + AMENDS > now);
-        let mut steps = Vec::new();
+        let mut steps = self.feel(now, ways);
         let current = self.chosen.and_then(|id| ways.iter().find(|way| way.id == id)).copied();
         let failure = match &current {
             Some(way) => self.failure(now, way, acks),
@@ -274,48 +346,190 @@ impl Policy {
         let best = self.best(now, ways, current.as_ref().filter(|_| failure.is_none()), failure);
         match (current, failure, best) {
             (current, _, Some((best, why))) if current.is_none_or(|way| way.id != best.id) => {
-                if let (Some(failed), Some(failure), true) = (current, failure, self.manners.dialled) {
-                    if failure == Failure::Lossy {
-                        self.avoid(now, failed.place);
-                    }
-                    steps.push(Step::Use(best.id, why));
-                    steps.push(Step::Close(failed.id));
-                } else {
-                    if let (Some(failed), Some(_)) = (current, failure) {
-                        // Not followed back there before the other side has seen to it.
-                        self.avoid(now, failed.place);
-                    }
-                    steps.push(Step::Use(best.id, why));
+                if let (Some(failed), Some(failure)) = (current, failure) {
+                    self.leave(now, &failed, failure, best.id);
                 }
+                steps.push(Step::Use(best.id, why));
                 if failure.is_some() {
                     steps.push(Step::Distress);
                     (self.round, self.pause) = (Some(now), ROUND_MIN);
                 }
-                (self.chosen, self.watch) = (Some(best.id), None);
+                (self.chosen, self.watch, self.refused) = (Some(best.id), None, None);
                 self.reopen = None;
             }
             // The only way there is has failed.
-            (Some(way), Some(_), _) => self.revive(now, &way, ways, &mut steps),
-            (Some(_), None, _) => self.reopen = None,
+            (Some(way), Some(_), _) => {
+                self.refused = None;
+                self.revive(now, &way, ways, &mut steps);
+            }
+            (Some(way), None, _) => {
+                self.reopen = None;
+                self.settle(&way, ways, &mut steps);
+            }
             (None, _, _) => {}
         }
+        self.cry(now, &mut steps);
         if self.manners.dialled {
             self.search(now, ways, &mut steps);
-            self.tidy(ways, &mut steps);
+            self.tidy(now, ways, &mut steps);
         }
+        self.bury(now, ways, &mut steps);
         steps
+    }
+
+    /// Which ways answer. One that does not is pinged, and for a while one that answered late: what was sent after that
+    /// may be lost as well.
+    fn feel(&mut self, now: Instant, ways: &[Way]) -> Vec<Step> {
+        self.pulses.retain(|id, _| ways.iter().any(|way| way.id == *id));
+        for way in ways.iter().filter(|way| way.validated) {
+            let fresh = Pulse {
+                sent: way.sent,
+                rtt: way.rtt,
+                shortest: way.rtt,
+                waiting: None,
+                pinged: None,
+                felt: now,
+            };
+            let pulse = self.pulses.entry(way.id).or_insert(fresh);
+            // What comes by it says nothing of what is sent by it; each acknowledgement changes the round trip.
+            // One of what was sent before a silence, which is said again, changes it by an eighth of that silence.
+            let stale = pulse.lasts(now) >= SILENCE && way.rtt > pulse.rtt + pulse.lasts(now) / 16;
+            if stale {
+                pulse.rtt = way.rtt;
+            } else if way.rtt != pulse.rtt {
+                if pulse.lasts(now) >= SILENCE {
+                    self.awoke = Some(now);
+                }
+                let shortest = pulse.shortest.min(way.rtt);
+                *pulse = Pulse { shortest, ..fresh };
+            } else if way.sent > pulse.sent && pulse.waiting.is_none() {
+                pulse.waiting = Some(now);
+            }
+        }
+        let due = |way: &&Way| {
+            let Some(pulse) = self.pulses.get(&way.id) else { return false };
+            let since = pulse.pinged.max(pulse.waiting).max(Some(pulse.felt));
+            let late = pulse.waiting.is_some() || self.is_slow_to_close(now, way);
+            late && since.is_some_and(|at| now.saturating_duration_since(at) >= SILENCE)
+        };
+        let due: Vec<PathId> = ways.iter().filter(due).map(|way| way.id).collect();
+        for id in &due {
+            self.pulses.entry(*id).and_modify(|pulse| pulse.pinged = Some(now));
+        }
+        due.into_iter().map(Step::Ping).collect()
+    }
+
+    /// The way in use has failed, and `other` is taken instead.
+    fn leave(&mut self, now: Instant, failed: &Way, failure: Failure, other: PathId) {
+        self.left.insert(failed.id);
+        if self.left.remove(&other) {
+            // All have failed, so it is not the ways. What is under way on them is not given up, and nothing is
+            // held against them.
+            self.dark = Some(now);
+            self.left.clear();
+            self.avoided.clear();
+        } else if failure == Failure::Lossy || !self.manners.dialled {
+            // Whoever was dialled does not follow back there before the other side has seen to it.
+            self.avoid(now, failed.place);
+        }
+    }
+
+    /// The way in use works. Those that were left for it are closed once that is proved, so that their data goes by
+    /// this one, unless they answer again as well.
+    fn settle(&mut self, current: &Way, ways: &[Way], steps: &mut Vec<Step>) {
+        if !self.watch.is_some_and(|watch| watch.proved) {
+            return;
+        }
+        let left = std::mem::take(&mut self.left);
+        let closing = |way: &&Way| {
+            left.contains(&way.id)
+                && way.id != current.id
+                && (self.waits_for(way.id) || self.avoided.contains_key(&way.place))
+        };
+        if self.manners.dialled {
+            steps.extend(ways.iter().filter(closing).map(|way| Step::Close(way.id)));
+        }
+    }
+
+    /// Cry for help as long as the way in use does not answer.
+    fn cry(&mut self, now: Instant, steps: &mut Vec<Step>) {
+        let silent =
+            self.chosen.and_then(|id| self.pulses.get(&id)).is_some_and(|pulse| pulse.lasts(now) >= REOPEN);
+        if steps.contains(&Step::Distress) {
+            self.cried = Some(now);
+        } else if silent && self.cried.is_none_or(|at| now.saturating_duration_since(at) >= REOPEN) {
+            self.cried = Some(now);
+            steps.push(Step::Distress);
+        }
+    }
+
+    /// Close the ways that do not answer while the one in use does, so that what waits there goes by that one.
+    fn bury(&mut self, now: Instant, ways: &[Way], steps: &mut Vec<Step>) {
+        let works =
+            self.chosen.and_then(|id| self.pulses.get(&id)).is_some_and(|pulse| pulse.waiting.is_none());
+        // Others may need a little longer to awake.
+        let calm = self.awoke.is_none_or(|at| now.saturating_duration_since(at) >= SILENCE);
+        let dead = |way: &&Way| {
+            let silence = self.pulses.get(&way.id).map_or(Duration::ZERO, |pulse| pulse.lasts(now));
+            Some(way.id) != self.chosen && silence >= SILENCE * 2 && !self.is_slow_to_close(now, way)
+        };
+        if works && calm && self.watch.is_some_and(|watch| watch.proved) {
+            let dead: Vec<Step> = ways.iter().filter(dead).map(|way| Step::Close(way.id)).collect();
+            steps.extend(dead.into_iter().filter(|step| !steps.contains(step)).collect::<Vec<_>>());
+        }
+    }
+
+    /// Whether it would take long until what is under way on `way` counted as lost if it were closed: its round trip
+    /// spans a silence.
+    fn is_slow_to_close(&self, now: Instant, way: &Way) -> bool {
+        let dark = self.dark.is_some_and(|at| now.saturating_duration_since(at) < AFTER_DARK);
+        dark && way.rtt >= SILENCE
+    }
+
+    /// Whether a silence has ended not long ago.
+    fn has_just_awoken(&self, now: Instant) -> bool {
+        self.awoke.is_some_and(|at| now.saturating_duration_since(at) < PATIENCE_MAX)
+    }
+
+    /// Whether nothing comes by that way though something should.
+    fn is_silent(&self, now: Instant, id: PathId) -> bool {
+        self.pulses.get(&id).is_some_and(|pulse| pulse.lasts(now) >= SILENCE)
     }
 
     /// How the way in use fails, if it does.
     fn failure(&mut self, now: Instant, way: &Way, acks: u64) -> Option<Failure> {
-        let fresh = Watch { waiting: None, acks, sent: way.sent, span: (now, way.sent, way.lost) };
+        let span = (now, way.sent, way.lost);
+        let fresh = Watch { waiting: None, acks, proved: false, sent: way.sent, span };
+        // The acknowledgements may be of others.
+        let answers = |pulse: &Pulse| {
+            pulse.waiting.is_none() && now.saturating_duration_since(pulse.felt) < SILENCE * 2
+        };
+        let others_alone = self.is_silent(now, way.id)
+            && self.pulses.iter().any(|(id, pulse)| *id != way.id && answers(pulse));
+        let just_awoken = self.has_just_awoken(now);
         let watch = self.watch.get_or_insert(fresh);
+        // What was lost in a silence is found when it ends, and is no reason to leave.
+        if just_awoken {
+            watch.span = span;
+        }
         if acks > watch.acks {
-            (watch.acks, watch.sent, watch.waiting) = (acks, way.sent, None);
+            (watch.acks, watch.sent, watch.waiting, watch.proved) = (acks, way.sent, None, true);
         } else if way.sent > watch.sent && watch.waiting.is_none() {
             watch.waiting = Some(now);
         }
-        if watch.waiting.is_some_and(|since| now.saturating_duration_since(since) >= patience(way.rtt)) {
+        if self.refused == Some(way.id) {
+            return Some(Failure::Refused);
+        }
+        if others_alone {
+            return Some(Failure::Silent);
+        }
+        let shortest = self.pulses.get(&way.id).map_or(way.rtt, |pulse| pulse.shortest);
+        let patience = match self.dark {
+            // In vain as likely as not, so there is no hurry.
+            Some(at) if !watch.proved && now.saturating_duration_since(at) < AFTER_DARK => PATIENCE_MAX,
+            _ => patience(way.rtt.min(shortest * RTT_GROWS)),
+        };
+        if watch.waiting.is_some_and(|since| now.saturating_duration_since(since) >= patience) {
             return Some(Failure::Silent);
         }
         let (began, sent, lost) = watch.span;
@@ -323,8 +537,8 @@ impl Policy {
         if sent >= LOSSY_MIN && lost * 100 >= sent * LOSSY {
             return Some(Failure::Lossy);
         }
-        if now.saturating_duration_since(began) >= LOSSY_SPAN.max(patience(way.rtt)) {
-            watch.span = (now, way.sent, way.lost);
+        if now.saturating_duration_since(began) >= LOSSY_SPAN.max(patience) {
+            watch.span = span;
         }
         None
     }
@@ -337,12 +551,15 @@ impl Policy {
         healthy: Option<&Way>,
         failure: Option<Failure>,
     ) -> Option<(Way, Why)> {
-        let usable = |way: &&Way| {
-            way.validated
-                && self.allows(way.place)
-                && self.avoided.get(&way.place).is_none_or(|avoided| avoided.until <= now)
-                && (failure.is_none() || self.chosen != Some(way.id))
+        let open = |way: &Way| {
+            way.validated && self.allows(way.place) && (failure.is_none() || self.chosen != Some(way.id))
         };
+        let avoided = |way: &Way| self.avoided.get(&way.place).is_some_and(|avoided| avoided.until > now);
+        let answers = |way: &Way| {
+            healthy.is_some_and(|healthy| healthy.id == way.id)
+                || (!self.left.contains(&way.id) && !self.is_silent(now, way.id))
+        };
+        let usable = |way: &&Way| open(way) && !avoided(way) && answers(way);
         if !self.manners.dialled {
             // Follow whoever dialled, as long as that works.
             let followed = ways.iter().filter(usable).find(|way| !way.reserve);
@@ -355,7 +572,19 @@ impl Policy {
                 return Some((*healthy, Why::Followed));
             }
         }
-        let best = ways.iter().filter(usable).min_by_key(|way| (rank(way.place), way.rtt))?;
+        let better = |way: &&Way| (rank(way.place), way.rtt);
+        let untried = |way: &&Way| open(way) && !avoided(way) && !self.left.contains(&way.id);
+        let mut best = ways.iter().filter(usable).min_by_key(better);
+        if failure.is_some() {
+            best = best.or_else(|| ways.iter().filter(untried).min_by_key(better));
+        }
+        // What has just failed is taken again only for one that is as silent.
+        if failure == Some(Failure::Silent) {
+            best = best.or_else(|| {
+                ways.iter().filter(|way| self.left.contains(&way.id) && open(way)).min_by_key(better)
+            });
+        }
+        let best = best?;
         let Some(healthy) = healthy else {
             return Some((*best, failure.map_or(Why::First, Why::Failed)));
         };
@@ -421,14 +650,19 @@ impl Policy {
     }
 
     /// Close ways that are too many.
-    fn tidy(&self, ways: &[Way], steps: &mut Vec<Step>) {
+    fn tidy(&self, now: Instant, ways: &[Way], steps: &mut Vec<Step>) {
         let direct = ways.iter().any(|way| Some(way.id) == self.chosen && rank(way.place) == Rank::Direct);
         if direct && !self.manners.reserve && self.reopen.is_none() {
             let relays = ways.iter().filter(|way| rank(way.place) == Rank::Relay);
+            let relays = relays.filter(|way| !self.is_slow_to_close(now, way));
             steps.extend(relays.map(|way| Step::Close(way.id)));
         }
         let spare = |way: &&Way| {
-            way.validated && rank(way.place) == Rank::Direct && self.chosen.is_some_and(|id| id != way.id)
+            way.validated
+                && rank(way.place) == Rank::Direct
+                && self.chosen.is_some_and(|id| id != way.id)
+                && !self.waits_for(way.id)
+                && !self.is_slow_to_close(now, way)
         };
         let mut spares: Vec<&Way> = ways.iter().filter(spare).collect();
         spares.sort_by_key(|way| way.rtt);

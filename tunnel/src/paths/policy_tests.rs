@@ -12,6 +12,7 @@ struct Court {
     ways: Vec<Way>,
     acks: u64,
     carried: u64,
+    pings: Vec<PathId>,
 }
 
 impl Court {
@@ -21,7 +22,14 @@ impl Court {
 
     fn of(manners: Manners) -> Self {
         let now = Instant::now();
-        Self { policy: Policy::new(manners, now), now, ways: Vec::new(), acks: 0, carried: 0 }
+        Self {
+            policy: Policy::new(manners, now),
+            now,
+            ways: Vec::new(),
+            acks: 0,
+            carried: 0,
+            pings: Vec::new(),
+        }
     }
 
     /// A way is there and works.
@@ -36,15 +44,24 @@ impl Court {
         self.ways.iter_mut().find(|way| way.id == PathId::from(id)).unwrap()
     }
 
+    /// What was sent by a way is acknowledged.
+    fn answer(&mut self, id: u32) {
+        let way = self.of_id(id);
+        way.rtt = another(way.rtt);
+    }
+
     /// Look after so long.
     fn after(&mut self, wait_ms: u64) -> Vec<Step> {
         self.now += Duration::from_millis(wait_ms);
-        let steps = self.policy.look(self.now, &self.ways, self.acks, self.carried);
+        let mut steps = self.policy.look(self.now, &self.ways, self.acks, self.carried);
         for step in &steps {
-            if let Step::Close(id) = step {
-                self.ways.retain(|way| way.id != *id);
+            match step {
+                Step::Close(id) => self.ways.retain(|way| way.id != *id),
+                Step::Ping(id) => self.pings.push(*id),
+                _ => {}
             }
         }
+        steps.retain(|step| !matches!(step, Step::Ping(_)));
         steps
     }
 
@@ -57,11 +74,20 @@ impl Court {
                 && let Some(way) = self.ways.iter_mut().find(|way| way.id == id)
             {
                 way.sent += 12_000;
+                way.rtt = if acked { another(way.rtt) } else { way.rtt };
             }
             self.acks += u64::from(acked);
             steps.extend(self.after(100));
         }
         steps
+    }
+}
+
+/// The round trip after one more measurement.
+fn another(rtt: Duration) -> Duration {
+    match rtt.subsec_nanos() % 2 {
+        0 => rtt + Duration::from_nanos(1),
+        _ => rtt - Duration::from_nanos(1),
     }
 }
 
@@ -143,9 +169,9 @@ fn a_way_without_acknowledgements_is_left_and_closed_within_its_patience() {
     let took = court.now - before;
     assert!(took <= PATIENCE_MIN + Duration::from_millis(200), "{took:?}");
     let failed = Why::Failed(Failure::Silent);
-    assert_eq!(steps[..3], [uses(1, failed), close(0), Step::Distress]);
-    assert_eq!(court.flow(100, true), [], "and is probed for soon");
-    assert!(court.flow(4000, true).contains(&Step::Round));
+    assert_eq!(steps, [uses(1, failed), Step::Distress, Step::Round]);
+    assert_eq!(court.flow(200, true), [close(0)], "as soon as the other is proved");
+    assert!(court.flow(4000, true).contains(&Step::Round), "and is probed for soon");
 }
 
 #[test]
@@ -174,7 +200,9 @@ fn a_way_that_loses_the_data_and_acknowledges_pings_is_left_and_avoided() {
             break;
         }
     }
-    assert_eq!(steps[..2], [uses(1, Why::Failed(Failure::Lossy)), close(0)]);
+    assert_eq!(steps[..2], [uses(1, Why::Failed(Failure::Lossy)), Step::Distress]);
+    court.answer(0);
+    assert_eq!(court.flow(200, true), [close(0)], "though it answers");
     court.way(2, direct(WAN), 20);
     assert!(!court.flow(1000, true).contains(&uses(2, Why::Direct)), "not again so soon");
     let later = court.flow(u64::try_from(AVOID_MIN.as_millis()).unwrap(), true);
@@ -199,10 +227,10 @@ fn a_place_that_fails_again_at_once_is_avoided_twice_as_long_until_it_makes_amen
         assert!(failed.take_while(|step| *step != close(id)).count() < 20, "{id}");
         court.ways.retain(|way| way.id != PathId::from(id));
         court.way(100 + id, direct(WAN), 20);
-        let early = court.flow(avoided * 1000 - 200, true);
+        let early = court.flow(avoided * 1000 - 400, true);
         assert!(!early.contains(&uses(100 + id, Why::Direct)), "{id}: not for {avoided} s");
         court.ways.retain(|way| way.id != PathId::from(100 + id));
-        court.after(300);
+        court.after(500);
     }
 }
 
@@ -248,7 +276,8 @@ fn the_only_way_of_a_persistent_session_is_tried_anew_until_one_works() {
     assert!((3..=6).contains(&count(&Step::AskRelay)), "every other: {steps:?}");
     court.way(1, direct(WAN), 20);
     let steps = court.flow(100, false);
-    assert_eq!(steps[..2], [uses(1, Why::Failed(Failure::Silent)), close(0)]);
+    assert_eq!(steps[0], uses(1, Why::Failed(Failure::Silent)));
+    assert_eq!(court.flow(200, true)[0], close(0));
 }
 
 #[test]
@@ -311,7 +340,8 @@ fn without_a_reserve_the_relay_is_asked_for_in_distress_and_given_up_after() {
     assert!(court.flow(2000, false).contains(&Step::AskRelay));
     court.way(1, Place::Carrier(1), 20);
     let steps = court.flow(100, false);
-    assert_eq!(steps[..2], [uses(1, Why::Failed(Failure::Silent)), close(0)]);
+    assert_eq!(steps[0], uses(1, Why::Failed(Failure::Silent)));
+    assert_eq!(court.flow(200, true)[0], close(0));
     court.way(2, direct(WAN), 20);
     let steps = court.flow(100, true);
     assert!(steps.contains(&uses(2, Why::Direct)) && steps.contains(&close(1)), "{steps:?}");
@@ -345,9 +375,133 @@ fn a_way_the_other_end_cannot_use_is_closed_by_who_dialled() {
     let way = *court.way(0, direct(WAN), 20);
     court.way(1, relay(), 40);
     court.after(0);
-    assert_eq!(court.policy.refused(court.now, &way), [close(0)]);
-    court.ways.remove(0);
-    assert_eq!(court.after(10)[0], uses(1, Why::Failed(Failure::Closed)));
+    assert!(court.policy.refused(court.now, &way));
+    assert_eq!(court.after(10)[0], uses(1, Why::Failed(Failure::Refused)));
+    assert!(court.flow(200, true).contains(&close(0)), "once the other is proved");
+}
+
+/// A session with a direct way and a relay, both silent since data was sent by each.
+fn blackout(dialled: bool) -> Court {
+    let mut court = Court::new(PathMode::DirectFirst, dialled);
+    court.way(0, direct(WAN), 20);
+    court.way(1, relay(), 40).reserve = true;
+    court.after(0);
+    court.flow(1000, true);
+    let dark = court.flow(30_000, false);
+    assert!(!dark.iter().any(|step| matches!(step, Step::Close(_))), "{dark:?}");
+    let cries = dark.iter().filter(|step| **step == Step::Distress).count();
+    assert!((20..=60).contains(&cries), "about every second: {cries}");
+    while court.policy.chosen() != Some(PathId::ZERO) {
+        court.flow(100, false);
+    }
+    court
+}
+
+#[test]
+fn nothing_is_closed_while_nothing_answers_and_all_of_it_is_pinged() {
+    for dialled in [true, false] {
+        let court = blackout(dialled);
+        for id in [0u32, 1] {
+            let pings = court.pings.iter().filter(|ping| **ping == PathId::from(id)).count();
+            assert!((20..=35).contains(&pings), "about every second: {pings}");
+        }
+    }
+}
+
+#[test]
+fn what_awakes_from_a_silence_is_kept_and_used_and_not_judged_by_what_the_silence_lost() {
+    for dialled in [true, false] {
+        let mut court = blackout(dialled);
+        // The first answer is of a packet that was sent before.
+        let way = court.of_id(0);
+        way.rtt = Duration::from_secs(4);
+        court.acks += 1;
+        let mut steps = court.after(100);
+        let way = court.of_id(0);
+        way.lost = way.sent / 10 * 9;
+        court.answer(0);
+        court.acks += 1;
+        steps.extend(court.after(100));
+        let way = *court.of_id(0);
+        assert!(!court.policy.refused(court.now, &way), "said long ago");
+        court.answer(1);
+        for _ in 0..10 {
+            // The rest of the loss is found bit by bit.
+            court.of_id(0).lost += 12_000;
+            steps.extend(court.flow(100, true));
+        }
+        steps.extend(court.flow(5000, true));
+        assert!(!steps.iter().any(|step| matches!(step, Step::Close(_))), "{steps:?}");
+        assert!(!steps.iter().any(|step| matches!(step, Step::Use(_, Why::Failed(_)))), "{steps:?}");
+        assert_eq!(court.policy.chosen(), Some(PathId::ZERO));
+    }
+}
+
+#[test]
+fn a_way_that_stays_silent_while_the_one_in_use_has_awoken_is_closed_by_both_ends() {
+    for dialled in [true, false] {
+        let mut court = blackout(dialled);
+        court.answer(0);
+        let early = court.flow(900, true);
+        assert!(!early.contains(&close(1)), "{early:?}");
+        assert_eq!(court.policy.chosen(), Some(PathId::ZERO));
+        let late = court.flow(500, true);
+        assert!(late.contains(&close(1)), "{late:?}");
+    }
+}
+
+#[test]
+fn an_answer_to_what_was_sent_before_the_silence_is_none() {
+    let mut court = blackout(true);
+    court.of_id(0).rtt = Duration::from_secs(4);
+    court.answer(1);
+    court.acks += 2;
+    let steps = [court.after(100), court.after(100)].concat();
+    assert!(steps.contains(&uses(1, Why::Failed(Failure::Silent))), "the other has answered: {steps:?}");
+    let steps = court.flow(1000, true);
+    assert!(!steps.iter().any(|step| matches!(step, Step::Use(..))), "{steps:?}");
+}
+
+#[test]
+fn a_way_whose_round_trip_spans_a_silence_is_not_closed() {
+    let mut court = blackout(true);
+    court.answer(0);
+    court.of_id(1).rtt = Duration::from_secs(4);
+    court.flow(100, true);
+    let steps = court.flow(20_000, true);
+    assert!(!steps.contains(&close(1)), "{steps:?}");
+}
+
+#[test]
+fn a_silent_way_is_not_taken_back_because_the_other_loses_something() {
+    let mut court = Court::new(PathMode::DirectFirst, true);
+    court.way(0, direct(WAN), 20);
+    court.way(1, relay(), 40);
+    court.after(0);
+    while court.policy.chosen() == Some(PathId::ZERO) {
+        court.flow(100, false);
+    }
+    court.of_id(1).lost += 11_000;
+    let mut steps = court.flow(200, false);
+    court.of_id(1).lost += 22_000;
+    steps.extend(court.flow(100, true));
+    assert!(!steps.iter().any(|step| matches!(step, Step::Use(..))), "{steps:?}");
+}
+
+#[test]
+fn of_three_ways_that_fail_in_turn_the_one_that_works_is_found() {
+    let mut court = Court::new(PathMode::DirectFirst, true);
+    court.way(0, direct(WAN), 20);
+    court.way(1, direct(LAN), 30);
+    court.way(2, relay(), 40);
+    court.after(0);
+    let before = court.now;
+    while court.policy.chosen() != Some(PathId::from(2u32)) {
+        court.flow(100, false);
+        assert!(court.now - before < Duration::from_secs(3));
+    }
+    let steps = court.flow(200, true);
+    assert!(steps.contains(&close(0)) && steps.contains(&close(1)), "{steps:?}");
 }
 
 #[test]

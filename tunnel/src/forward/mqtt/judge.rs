@@ -431,7 +431,11 @@ impl<'a> Judge<'a> {
     }
 
     /// Let go the answers that wait, where no packet is under way; those for the client after the CONNACK.
+    /// Behind a DISCONNECT nothing more is said to the broker.
     fn release(&mut self) {
+        if self.phase == Phase::Over {
+            self.up.waiting.clear();
+        }
         self.up.release();
         if self.phase != Phase::Connecting {
             self.down.release();

@@ -508,3 +508,11 @@ fn after_the_disconnect_nothing_more_is_heard() {
     assert_eq!(client(&mut judge, &[0x30]), to_broker(&[]));
     assert_eq!(counters.facts().malformed, 0);
 }
+
+#[test]
+fn behind_a_disconnect_the_broker_is_told_nothing() {
+    let counters = Counters::default();
+    let mut judge = old(guest(), &counters);
+    assert_eq!(client(&mut judge, &[0xe0, 0]), to_broker(&[0xe0, 0]));
+    assert_eq!(broker(&mut judge, &publish("diary", 2, 3, Version::V311)), to_broker(&[]));
+}

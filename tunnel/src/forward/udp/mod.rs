@@ -21,7 +21,7 @@ use coconet::target::Place;
 use coconet::wire::code::Reset;
 use tokio::net::{UdpSocket, lookup_host};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use super::{Broken, Meter, Service};
 use crate::channel::{Channel, Cut};
@@ -36,6 +36,12 @@ pub const FLOWS_MAX: usize = 512;
 
 /// Sockets to the target at a time, of all who exchange with it.
 pub const SERVICE_FLOWS_MAX: u64 = 2048;
+
+/// How long the addresses of the target's name are good for.
+const LOOK_UP_EVERY: Duration = Duration::from_secs(10);
+
+/// Longest wait for them.
+const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Time between two additions to the counters.
 const ACCOUNT_EVERY: Duration = Duration::from_millis(250);
@@ -137,6 +143,7 @@ pub async fn far(
     let exchange = async {
         let mut sockets: BTreeMap<u32, Socket> = BTreeMap::new();
         let mut tasks = JoinSet::new();
+        let mut target = Known::default();
         let mut ended = std::pin::pin!(ends(&mut channel.rx));
         loop {
             tokio::select! {
@@ -152,19 +159,31 @@ pub async fn far(
                     let Some((flow, payload)) = received else { return Err(Cut::Lost.into()) };
                     service.meter.bytes_in.fetch_add(payload.len() as u64, Ordering::Relaxed);
                     if !sockets.contains_key(&flow) {
-                        if sockets.len() >= FLOWS_MAX {
-                            let silent = sockets.iter().min_by_key(|(_, socket)| socket.used);
-                            if let Some(silent) = silent.map(|(flow, _)| *flow) {
-                                sockets.remove(&silent);
-                            }
-                        }
-                        if counted.total() >= SERVICE_FLOWS_MAX {
+                        let full = sockets.len() >= FLOWS_MAX;
+                        let Some(to) = target.addresses(&service.target.place).await else {
+                            counted.dropped();
+                            continue;
+                        };
+                        if counted.total() >= SERVICE_FLOWS_MAX && !full {
                             counted.dropped();
                             continue;
                         }
-                        let (socket, task) = Socket::begin(service, flow, Arc::clone(&flows));
-                        tasks.spawn(task);
-                        sockets.insert(flow, socket);
+                        if full
+                            && let Some(silent) = sockets.iter().min_by_key(|(_, socket)| socket.used)
+                            && let Some(silent) = sockets.remove(&silent.0.clone())
+                        {
+                            silent.task.abort();
+                        }
+                        let number = service.udp.opened.fetch_add(1, Ordering::Relaxed);
+                        let (to_target, from) = mpsc::channel(WAITING_MAX);
+                        let (to, flows) = (to.to_vec(), Arc::clone(&flows));
+                        let task = tasks.spawn(async move {
+                            if let Err(error) = talk(&to, flow, &flows, from).await {
+                                tracing::debug!(%error, "target not reachable by UDP");
+                            }
+                            (flow, number)
+                        });
+                        sockets.insert(flow, Socket { to: to_target, number, used: Instant::now(), task });
                     }
                     if let Some(socket) = sockets.get_mut(&flow) {
                         socket.used = Instant::now();
@@ -192,30 +211,32 @@ struct Socket {
     /// Distinguishes it from a later one of the same flow.
     number: u64,
     used: Instant,
+    task: AbortHandle,
 }
 
-impl Socket {
-    fn begin(
-        service: &Service,
-        flow: u32,
-        flows: Arc<Flows>,
-    ) -> (Self, impl Future<Output = (u32, u64)> + use<>) {
-        let number = service.udp.opened.fetch_add(1, Ordering::Relaxed);
-        let (to, from) = mpsc::channel(WAITING_MAX);
-        let place = service.target.place.clone();
-        let task = async move {
-            if let Err(error) = talk(&place, flow, &flows, from).await {
-                tracing::debug!(%error, "target not reachable by UDP");
-            }
-            (flow, number)
-        };
-        (Self { to, number, used: Instant::now() }, task)
+/// The target's addresses, looked up now and then rather than for each flow: a caller can make many.
+#[derive(Default)]
+struct Known(Option<(Instant, Vec<SocketAddr>)>);
+
+impl Known {
+    async fn addresses(&mut self, place: &Place) -> Option<&[SocketAddr]> {
+        if self.0.as_ref().is_none_or(|(since, _)| since.elapsed() >= LOOK_UP_EVERY) {
+            let found = tokio::time::timeout(LOOK_UP_TIMEOUT, look_up(place)).await;
+            // An unknown name is not asked for again at once, either.
+            self.0 = Some((Instant::now(), found.unwrap_or_else(|_| Ok(Vec::new())).unwrap_or_default()));
+        }
+        self.0.as_ref().map(|(_, addresses)| addresses.as_slice()).filter(|addresses| !addresses.is_empty())
     }
 }
 
 /// Carry one flow to the target and back, until it is idle or given up.
-async fn talk(place: &Place, flow: u32, flows: &Flows, mut from: mpsc::Receiver<Bytes>) -> io::Result<()> {
-    let socket = reach(place).await?;
+async fn talk(
+    target: &[SocketAddr],
+    flow: u32,
+    flows: &Flows,
+    mut from: mpsc::Receiver<Bytes>,
+) -> io::Result<()> {
+    let socket = reach(target).await?;
     loop {
         let event = async {
             tokio::select! {
@@ -243,11 +264,15 @@ async fn talk(place: &Place, flow: u32, flows: &Flows, mut from: mpsc::Receiver<
     }
 }
 
-/// A socket that hears the target only.
-async fn reach(place: &Place) -> io::Result<UdpSocket> {
+async fn look_up(place: &Place) -> io::Result<Vec<SocketAddr>> {
     let Place::Net { host, port } = place else { return Err(io::ErrorKind::Unsupported.into()) };
+    Ok(lookup_host((host.as_str(), *port)).await?.collect())
+}
+
+/// A socket that hears the target only.
+async fn reach(target: &[SocketAddr]) -> io::Result<UdpSocket> {
     let mut outcome = Err(io::ErrorKind::NotFound.into());
-    for address in lookup_host((host.as_str(), *port)).await? {
+    for address in target.iter().copied() {
         let any: IpAddr = match address {
             SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
             SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
@@ -267,7 +292,7 @@ async fn reach(place: &Place) -> io::Result<UdpSocket> {
 
 /// Whether a target could be sent to: a name that is known, an address that has a route.
 pub async fn check(place: &Place) -> io::Result<()> {
-    reach(place).await.map(|_| ())
+    reach(&look_up(place).await?).await.map(|_| ())
 }
 
 /// Resolves when the other end ends the exchange.
