@@ -250,3 +250,29 @@ async fn who_may_only_talk_hears_nothing() {
     assert_eq!(media, 0);
     drop(track);
 }
+
+#[tokio::test]
+async fn answers_are_told_by_their_number_and_the_cameras_own_questions_get_plain_ones() {
+    let target = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let tunnel = Tunnel::open(target.local_addr().unwrap(), Asked::default()).await;
+    let mut player = Player::connect(tunnel.listen, "/live").await;
+    let request = player.request("OPTIONS", "*");
+    player.send(&request.encode()).await;
+    let (mut camera, _) = soon(target.accept()).await.unwrap();
+    let expected = b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n";
+    let mut heard = vec![0; expected.len()];
+    soon(camera.read_exact(&mut heard)).await.unwrap();
+    assert_eq!(heard, expected);
+    let said = b"RTSP/1.0 403 Late\r\nCSeq: 999\r\n\r\nRTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n";
+    camera.write_all(said).await.unwrap();
+    assert_eq!(player.answer().await.code(), Some(200));
+    camera.write_all(b"GET_PARAMETER * RTSP/1.0\r\nCSeq: 9\r\n\r\n").await.unwrap();
+    assert_eq!(player.answer().await.method(), Some("GET_PARAMETER"));
+    let answer = b"RTSP/1.0 200 So\r\nCSeq: 9\r\nX-Odd: 1\r\nContent-Length: 3\r\n\r\nabc";
+    // Once.
+    player.send(&[&answer[..], answer].concat()).await;
+    drop(player);
+    let mut heard = Vec::new();
+    soon(camera.read_to_end(&mut heard)).await.unwrap();
+    assert_eq!(heard, b"RTSP/1.0 200 OK\r\nCSeq: 9\r\n\r\n");
+}
