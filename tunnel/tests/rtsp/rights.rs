@@ -270,9 +270,10 @@ async fn answers_are_told_by_their_number_and_the_cameras_own_questions_get_plai
     assert_eq!(player.answer().await.method(), Some("GET_PARAMETER"));
     let answer = b"RTSP/1.0 200 So\r\nCSeq: 9\r\nX-Odd: 1\r\nContent-Length: 3\r\n\r\nabc";
     // Once.
-    player.send(&[&answer[..], answer].concat()).await;
-    drop(player);
-    let mut heard = Vec::new();
-    soon(camera.read_to_end(&mut heard)).await.unwrap();
-    assert_eq!(heard, b"RTSP/1.0 200 OK\r\nCSeq: 9\r\n\r\n");
+    let next = player.request("OPTIONS", "*").encode();
+    player.send(&[&answer[..], answer, &next[..]].concat()).await;
+    let expected = b"RTSP/1.0 200 OK\r\nCSeq: 9\r\n\r\nOPTIONS * RTSP/1.0\r\nCSeq: 2\r\n\r\n";
+    let mut heard = vec![0; expected.len()];
+    soon(camera.read_exact(&mut heard)).await.unwrap();
+    assert_eq!(heard, expected);
 }
