@@ -28,7 +28,9 @@ PICTURE = (
 
 
 def say(*words):
-    print(*words, flush=True)
+    # In one piece: films end in threads of their own, and print() writes word by word.
+    sys.stdout.write(" ".join(map(str, words)) + "\n")
+    sys.stdout.flush()
 
 
 def pictures_in(info):
