@@ -44,6 +44,8 @@ type Key = (NodeId, PathMode);
 struct Slot {
     session: Option<Session>,
     heard: Option<Instant>,
+    /// The entry up to which both ledgers were the same when the session began.
+    ledger_seq: u64,
     reason: Option<String>,
     dialling: Arc<tokio::sync::Mutex<()>>,
 }
@@ -119,6 +121,7 @@ impl Node {
                     id: id.full(),
                     name: node.name.clone(),
                     user: node.user.clone(),
+                    kind: Some(node.kind),
                     state,
                     path_mode: mode,
                     path: session.map(|session| self.path(session)),
@@ -131,6 +134,7 @@ impl Node {
                     packets_lost: lost,
                     rate_in: stats.rates.0,
                     rate_out: stats.rates.1,
+                    ledger_seq: session.map(|_| slot.ledger_seq),
                     reason: slot.reason.clone().filter(|_| session.is_none()),
                 }
             })
@@ -222,8 +226,11 @@ impl Node {
 
     /// Make `session` current; returns the one it replaces, if that still lives.
     fn install(&self, key: Key, session: &Session) -> Option<Session> {
+        // Greeting each other, the one that was behind has caught up.
+        let ledger_seq = self.ledger().seq();
         self.peers.with(key, |slot| {
             slot.heard = Some(Instant::now());
+            slot.ledger_seq = ledger_seq;
             slot.reason = None;
             slot.session.replace(session.clone()).filter(|older| older.end().is_none())
         })
