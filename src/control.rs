@@ -20,7 +20,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::serve::IncomingStream;
 use axum::{Router, serve};
-use coconet::control::{BODY_MAX, ErrorKind, Failure, RecentEvents, VERSION};
+use coconet::control::{BODY_MAX, ErrorKind, Event, Failure, RecentEvents, VERSION};
 use coconet::name::Name;
 use futures_util::stream::{self, Stream, StreamExt};
 use serde::{Deserialize, Serialize};
@@ -308,19 +308,21 @@ async fn events(
     Query(query): Query<EventsQuery>,
 ) -> Sse<impl Stream<Item = std::result::Result<SseEvent, Infallible>>> {
     let (kept, live) = daemon.events().listen();
-    // Our own types have no map keys or numbers that JSON could refuse.
-    let shown = |event| SseEvent::default().json_data(event).unwrap_or_default();
-    let before =
-        stream::iter(kept.into_iter().filter(move |_| query.before).map(move |event| Ok(shown(event))));
-    let live = stream::unfold(live, async move |mut events| {
-        let sent = match events.recv().await {
-            Ok(event) => shown(event),
+    let before = stream::iter(kept.into_iter().filter(move |_| query.before).map(|event| Ok(sent(&event))));
+    let live = stream::unfold(live, async |mut events| {
+        let next = match events.recv().await {
+            Ok(event) => sent(&event),
             Err(RecvError::Lagged(missed)) => SseEvent::default().comment(format!("{missed} events missed")),
             Err(RecvError::Closed) => return None,
         };
-        Some((Ok(sent), events))
+        Some((Ok(next), events))
     });
     Sse::new(before.chain(live)).keep_alive(KeepAlive::default())
+}
+
+fn sent(event: &Event) -> SseEvent {
+    // Our own types have no map keys or numbers that JSON could refuse.
+    SseEvent::default().json_data(event).unwrap_or_default()
 }
 
 async fn recent_events(State(daemon): Shared) -> Response {

@@ -37,6 +37,8 @@ packages() {
         echo nftables conntrack util-linux
         # Reading --json, sockets and processes from outside.
         echo jq iproute2 procps
+        # A terminal for the dashboard.
+        echo tmux
         # Lints for the scripts and the man pages.
         echo shellcheck mandoc
         ;;

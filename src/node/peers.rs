@@ -31,6 +31,10 @@ const OLD_FRIENDS: usize = 16;
 /// How long a session may be silent before it must prove itself to be used again.
 pub const STALE: Duration = Duration::from_secs(2);
 
+/// A node that has not answered for so long, though it should have, is not shown as connected. Its session is kept: a
+/// blackout may end.
+pub const SILENT: Duration = Duration::from_secs(3);
+
 /// Longest wait for that proof.
 pub const PROOF_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -111,8 +115,11 @@ impl Node {
             .map(|(id, mode, slot, node)| {
                 let session = slot.session.as_ref().filter(|session| session.end().is_none());
                 let stats = session.map(Session::stats).unwrap_or_default();
+                let silent = session.and_then(Session::silent).filter(|lasts| *lasts >= SILENT);
+                let session = session.filter(|_| silent.is_none());
                 let state = match session {
                     Some(_) => PeerLink::Connected,
+                    None if silent.is_some() => PeerLink::Silent,
                     None if slot.dialling.try_lock().is_err() => PeerLink::Connecting,
                     None => PeerLink::Offline,
                 };
@@ -135,7 +142,10 @@ impl Node {
                     rate_in: stats.rates.0,
                     rate_out: stats.rates.1,
                     ledger_seq: session.map(|_| slot.ledger_seq),
-                    reason: slot.reason.clone().filter(|_| session.is_none()),
+                    reason: match silent {
+                        Some(lasts) => Some(format!("no answer for {} s", lasts.as_secs())),
+                        None => slot.reason.clone().filter(|_| session.is_none()),
+                    },
                 }
             })
             .collect()

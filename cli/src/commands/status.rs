@@ -181,6 +181,7 @@ pub(crate) fn traffic(bytes: u64, rate: u64) -> String {
 pub(crate) fn path(peer: &Peer) -> String {
     let state = match peer.state {
         PeerLink::Connecting => "connecting",
+        PeerLink::Silent => "silent",
         PeerLink::Connected => return peer.path.clone().unwrap_or_else(|| "connected".to_owned()),
         PeerLink::Offline => "offline",
     };

@@ -207,7 +207,7 @@ fn peers(facts: &Facts) -> Table {
 fn peer(network: &Network, peer: &Peer) -> Row {
     let tone = match peer.state {
         PeerLink::Connected if is_direct(peer) => Tone::Good,
-        PeerLink::Connected => Tone::Warn,
+        PeerLink::Connected | PeerLink::Silent => Tone::Warn,
         PeerLink::Connecting => Tone::Plain,
         PeerLink::Offline => Tone::Dim,
     };

@@ -265,6 +265,8 @@ pub enum PeerLink {
     Connecting,
     /// Packets flow.
     Connected,
+    /// It was connected and does not answer; it may again.
+    Silent,
     /// Not now.
     Offline,
 }
