@@ -14,6 +14,7 @@ pub mod daemon;
 pub mod doctor;
 pub mod events;
 pub mod fault;
+pub mod ip;
 pub mod metrics;
 pub mod node;
 mod random;

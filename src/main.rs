@@ -10,6 +10,7 @@ use clap::Parser;
 use cocod::config::{CONFIG_MAX, Config};
 use cocod::daemon::Daemon;
 use cocod::fault::Fault;
+use cocod::ip::host::Host;
 use cocod::state_dir::{StateDir, StateDirError};
 use cocod::store::{Store, StoreError};
 use cocod::{config, control, metrics};
@@ -101,6 +102,8 @@ async fn run(app: Name, config: Config, state: &Path, socket: &Path) -> anyhow::
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
     let state_dir = StateDir::open(state)?;
+    // While the daemon may still do so.
+    let host = Host::make(&config.ip, &app, &state_dir.nodes()?)?;
     let store = Store::open(&state_dir.database())?;
     let (listener, _socket_file) = control::bind(socket).map_err(|error| {
         Fault::failed(format!("cannot listen on {}", socket.display()))
@@ -115,7 +118,7 @@ async fn run(app: Name, config: Config, state: &Path, socket: &Path) -> anyhow::
         })?),
         None => None,
     };
-    let daemon = Daemon::start(app, config, state_dir, store).await?;
+    let daemon = Daemon::start(app, config, state_dir, store, host).await?;
     if let Some(listener) = figures {
         tokio::spawn(metrics::serve(listener, std::sync::Arc::downgrade(&daemon)));
     }

@@ -152,6 +152,7 @@ impl Net {
             lab: Rc::clone(&self.lab),
             host: None,
             environment: Vec::new(),
+            config: None,
             daemon: None,
         };
         app.start();
@@ -173,6 +174,8 @@ pub(crate) struct App {
     lab: Rc<Lab>,
     host: Option<Arc<Host>>,
     environment: Vec<(String, String)>,
+    /// On a host of a network lab, where every host may say what it likes.
+    config: Option<String>,
     daemon: Option<Process>,
 }
 
@@ -190,7 +193,16 @@ impl App {
         environment: Vec<(String, String)>,
     ) -> Self {
         let (lab, host) = (Rc::clone(lab), Some(Arc::clone(host)));
-        let mut app = Self { name: name.to_owned(), lab, host, environment, daemon: None };
+        let mut app = Self { name: name.to_owned(), lab, host, environment, config: None, daemon: None };
+        app.start();
+        app
+    }
+
+    /// The daemon of an app on a host of a network lab, with that configuration.
+    pub(crate) fn configured(lab: &Rc<Lab>, name: &str, host: &Arc<Host>, config: &str) -> Self {
+        let (lab, host, config) = (Rc::clone(lab), Some(Arc::clone(host)), Some(config.to_owned()));
+        let mut app =
+            Self { name: name.to_owned(), lab, host, environment: Vec::new(), config, daemon: None };
         app.start();
         app
     }
@@ -210,6 +222,11 @@ impl App {
             // On the machine's own network a test has nothing to say.
             let config = self.lab.path("cocod.toml");
             fs::write(&config, "[lan]\ndiscovery = false\n").unwrap();
+            command.arg("--config").arg(config);
+        }
+        if let Some(text) = &self.config {
+            let config = self.lab.path(&format!("{}.toml", self.name));
+            fs::write(&config, text).unwrap();
             command.arg("--config").arg(config);
         }
         command.args(["--app", &self.name]).arg("--state").arg(self.lab.path(&self.name));

@@ -86,9 +86,15 @@ pub(super) fn network_in_full(network: &Network, now_ms: u64) -> Vec<String> {
         lines.extend(peers(&network.peers));
     }
     if !network.resources.is_empty() {
-        let mut table = Table::new(&["RESOURCE", "KIND", "NODE"]);
+        let mut table = Table::new(&["RESOURCE", "KIND", "NODE", "ADDRESS"]);
         for resource in &network.resources {
-            table.row([resource.name.to_string(), resource.kind.to_string(), resource.node.to_string()]);
+            let address = resource.address.map(|address| address.to_string()).unwrap_or_default();
+            table.row([
+                resource.name.to_string(),
+                resource.kind.to_string(),
+                resource.node.to_string(),
+                address,
+            ]);
         }
         lines.push(String::new());
         lines.extend(table.lines());
@@ -119,6 +125,9 @@ fn network_lines(network: &Network, id: &str, now_ms: u64) -> Vec<String> {
         lines.push(field("WARNING", &usage::warning(quota)));
     }
     lines.push(field("ledger", &format!("entry {}", network.ledger.seq)));
+    if let Some(ip) = &network.ip {
+        lines.extend(tunnel::facts::ip(ip).iter().map(|line| field("ip", line)));
+    }
     lines
 }
 

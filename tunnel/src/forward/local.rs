@@ -45,6 +45,7 @@ pub async fn connect(place: &Place) -> io::Result<Local> {
         match place {
             Place::Net { host, port } => TcpStream::connect((host.as_str(), *port)).await.map(Local::tcp),
             Place::Unix(path) => UnixStream::connect(path).await.map(Local::Unix),
+            Place::Own => Err(io::ErrorKind::Unsupported.into()),
         }
     };
     tokio::time::timeout(CONNECT_TIMEOUT, connecting).await.map_err(|_| io::ErrorKind::TimedOut)?

@@ -38,7 +38,7 @@ pub(super) fn unseen(node: &MemberNode, span: Duration, now_ms: u64) -> bool {
 }
 
 fn table(members: &Members, now_ms: u64) -> Table {
-    let mut table = Table::new(&["USER", "ROLE", "NODE", "KIND", "RESOURCES", "ONLINE", "ID"]);
+    let mut table = Table::new(&["USER", "ROLE", "NODE", "KIND", "RESOURCES", "ADDRESS", "ONLINE", "ID"]);
     for user in &members.users {
         for node in &user.nodes {
             table.row([
@@ -47,13 +47,23 @@ fn table(members: &Members, now_ms: u64) -> Table {
                 node.name.to_string(),
                 status::node_kind(node.kind).to_owned(),
                 node.resources.iter().map(Name::as_str).collect::<Vec<_>>().join(","),
+                node.address.map(|address| address.to_string()).unwrap_or_default(),
                 seen(node, now_ms),
                 node.id.clone(),
             ]);
         }
         if user.nodes.is_empty() {
             let none = String::new;
-            table.row([user.name.to_string(), user.role.to_string(), none(), none(), none(), none(), none()]);
+            table.row([
+                user.name.to_string(),
+                user.role.to_string(),
+                none(),
+                none(),
+                none(),
+                none(),
+                none(),
+                none(),
+            ]);
         }
     }
     table
