@@ -83,9 +83,9 @@ pub(crate) fn reaches(from: &App, to: Ipv6Addr) {
     });
 }
 
-/// What the members' list says the address of a node is.
-pub(crate) fn listed(app: &App, node: &str) -> Option<Ipv6Addr> {
+/// The addresses that the members' list has, by the names of the nodes.
+pub(crate) fn listed(app: &App) -> Vec<(String, Option<Ipv6Addr>)> {
     let Members { users, .. } = app.json(&["network", "members", HOME]);
-    let mut nodes = users.into_iter().flat_map(|user| user.nodes);
-    nodes.find(|known| known.name.as_str() == node).unwrap().address
+    let nodes = users.into_iter().flat_map(|user| user.nodes);
+    nodes.map(|node| (node.name.to_string(), node.address)).collect()
 }
