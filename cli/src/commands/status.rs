@@ -86,15 +86,13 @@ pub(super) fn network_in_full(network: &Network, now_ms: u64) -> Vec<String> {
         lines.extend(peers(&network.peers));
     }
     if !network.resources.is_empty() {
-        let mut table = Table::new(&["RESOURCE", "KIND", "NODE", "ADDRESS"]);
+        let addresses = network.resources.iter().any(|resource| resource.address.is_some());
+        let heading = ["RESOURCE", "KIND", "NODE", "ADDRESS"];
+        let mut table = Table::new(if addresses { &heading } else { &heading[..3] });
         for resource in &network.resources {
             let address = resource.address.map(|address| address.to_string()).unwrap_or_default();
-            table.row([
-                resource.name.to_string(),
-                resource.kind.to_string(),
-                resource.node.to_string(),
-                address,
-            ]);
+            let about = [resource.name.to_string(), resource.kind.to_string(), resource.node.to_string()];
+            table.row(about.into_iter().chain(addresses.then_some(address)));
         }
         lines.push(String::new());
         lines.extend(table.lines());
