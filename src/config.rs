@@ -2,13 +2,18 @@
 //!
 //! [`parse`] is pure. Unknown keys are errors, so that a typing mistake is not a silent default.
 
+mod port_ranges;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use coco_tunnel::carrier::proxy::{ProxyError, Setting};
+use coco_sandbox::{Layer, NoLayer};
 use coconet::name::Name;
 use serde::Deserialize;
+
+pub use port_ranges::{PortRanges, PortRangesError, RANGES_MAX};
 
 use crate::access::Rules;
 
@@ -32,6 +37,8 @@ pub struct Config {
     pub tunnel: TunnelConfig,
     /// Neighbours.
     pub lan: LanConfig,
+    /// What is given up at the start.
+    pub sandbox: SandboxConfig,
     /// Figures.
     pub metrics: MetricsConfig,
     /// What is written to stderr.
@@ -122,6 +129,31 @@ pub struct TunnelConfig {
     pub max_clients: u32,
     /// Which applications may use an opened tunnel that does not say so itself.
     pub allow: Rules,
+    /// TCP ports that tunnels may listen on.
+    pub ports: PortRanges,
+}
+
+/// `[sandbox]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SandboxConfig {
+    /// Whether there is one at all.
+    pub enabled: bool,
+    /// Layers that are left off, to find out what goes wrong.
+    pub off: Vec<OffLayer>,
+}
+
+/// The name of a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct OffLayer(pub Layer);
+
+impl TryFrom<String> for OffLayer {
+    type Error = NoLayer;
+
+    fn try_from(text: String) -> Result<Self, NoLayer> {
+        text.parse().map(Self)
+    }
 }
 
 /// `[log]`.
@@ -134,7 +166,13 @@ pub struct LogConfig {
 
 impl Default for TunnelConfig {
     fn default() -> Self {
-        Self { max_clients: 1024, allow: Rules::default() }
+        Self { max_clients: 1024, allow: Rules::default(), ports: PortRanges::default() }
+    }
+}
+
+impl Default for SandboxConfig {
+    fn default() -> Self {
+        Self { enabled: true, off: Vec::new() }
     }
 }
 
@@ -209,7 +247,7 @@ mod tests {
     fn the_example_holds_every_key_with_its_default() {
         let example = include_str!("../config.example.toml");
         assert_eq!(parse(example).unwrap(), Config::default());
-        for key in ["name", "listen", "port_mapping", "proxy", "socket", "max_clients", "discovery", "level"]
+        for key in ["name", "listen", "port_mapping", "proxy", "socket", "max_clients", "ports", "discovery", "enabled", "off", "level"]
         {
             assert!(example.contains(&format!("{key} =")), "{key} is not in the example");
         }
@@ -226,6 +264,8 @@ mod tests {
             ("[tunnel]\nmax_clients = 0", "tunnel.max_clients"),
             ("[metrics]\nlisten = \"0.0.0.0:9470\"", "metrics.listen"),
             ("[metrics]\nlisten = \"9470\"", "listen"),
+            ("[tunnel]\nports = [\"8554-\"]", "ports"),
+            ("[sandbox]\noff = [\"seccomp\"]", "a layer is"),
             ("[log]\nlevel = \"a=b=c\"", "log.level"),
             ("nonsense", "expected"),
         ] {
