@@ -8,8 +8,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use coco_tunnel::carrier::proxy::{ProxyError, Setting};
 use coco_sandbox::{Layer, NoLayer};
+use coco_tunnel::carrier::proxy::{ProxyError, Setting};
 use coconet::name::Name;
 use serde::Deserialize;
 
@@ -247,8 +247,19 @@ mod tests {
     fn the_example_holds_every_key_with_its_default() {
         let example = include_str!("../config.example.toml");
         assert_eq!(parse(example).unwrap(), Config::default());
-        for key in ["name", "listen", "port_mapping", "proxy", "socket", "max_clients", "ports", "discovery", "enabled", "off", "level"]
-        {
+        for key in [
+            "name",
+            "listen",
+            "port_mapping",
+            "proxy",
+            "socket",
+            "max_clients",
+            "ports",
+            "discovery",
+            "enabled",
+            "off",
+            "level",
+        ] {
             assert!(example.contains(&format!("{key} =")), "{key} is not in the example");
         }
     }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
 use clap::Parser;
+use coco_sandbox::{Keeps, Layer, Report, State};
 use cocod::config::{CONFIG_MAX, Config};
 use cocod::daemon::Daemon;
 use cocod::fault::Fault;
@@ -14,7 +15,6 @@ use cocod::lookups::{self, Helper, Helpers};
 use cocod::state_dir::{StateDir, StateDirError};
 use cocod::store::{Database, Store, StoreError};
 use cocod::{config, control, metrics, sandbox};
-use coco_sandbox::{Keeps, Layer, Report, State};
 use coconet::control::paths::{DEFAULT_APP, Environment, SOCKET_NAME};
 use coconet::name::Name;
 use nix::sys::resource::{Resource, setrlimit};
@@ -73,7 +73,9 @@ fn main() -> ExitCode {
     let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
     let args = Args::parse();
     let started = match args.lookups {
-        Some(helper) => lookups::serve(helper, args.without.iter().copied().collect()).map_err(Failure::Other),
+        Some(helper) => {
+            lookups::serve(helper, args.without.iter().copied().collect()).map_err(Failure::Other)
+        }
         None => start(&args),
     };
     match started {
@@ -119,13 +121,7 @@ fn start(args: &Args) -> Result<(), Failure> {
     runtime.block_on(run(args.app.clone(), config, door, &state, &socket)).map_err(Failure::Other)
 }
 
-async fn run(
-    app: Name,
-    config: Config,
-    door: Door,
-    state: &Path,
-    socket: &Path,
-) -> anyhow::Result<()> {
+async fn run(app: Name, config: Config, door: Door, state: &Path, socket: &Path) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
     let state_dir = StateDir::open(state)?;

@@ -1,6 +1,6 @@
 //! What this daemon keeps when it gives up the rest; see [`coco_sandbox`].
 //!
-//! *Files*: the state directory, the control socket's directory and `tunnel.socket_dirs`, to read and write;
+//! *Files*: the state directory and the control socket's directory, to read and write;
 //! `/proc`, to read. Nothing else of the machine can be opened, `/etc` and the daemon's own configuration included:
 //! what names mean is asked of [`crate::lookups`]. *Ports*: those of `tunnel.ports`, one that the system chooses, and
 //! those where tunnels listened before. *Connections* are free, for a target may be anywhere.
@@ -36,7 +36,9 @@ pub fn keeps(config: &Config, state: &Path, socket: Option<&Path>, before: &BTre
         Ports::Any
     } else {
         let chosen_by_the_system = 0;
-        Ports::Only(ports.ports().into_iter().chain(before.iter().copied()).chain([chosen_by_the_system]).collect())
+        Ports::Only(
+            ports.ports().into_iter().chain(before.iter().copied()).chain([chosen_by_the_system]).collect(),
+        )
     };
     Keeps {
         writes,

@@ -464,6 +464,7 @@ mod tests {
         let plans = BTreeMap::from([("free".parse().unwrap(), free())]);
         let (limits, metrics) = (Limits::default(), Metrics::default());
         let expected = Config {
+            sandbox: Sandbox::default(),
             listen,
             public,
             limits,
@@ -476,6 +477,7 @@ mod tests {
         assert_eq!(parse(&text), Ok(expected.clone()));
         let uncommented = text.replace("\n#networks", "\nnetworks").replace("\n#sessions", "\nsessions");
         let uncommented = uncommented.replace("\n#plan", "\nplan");
+        let uncommented = uncommented.replace("\n#enabled", "\nenabled").replace("\n#off", "\noff");
         let uncommented = uncommented.replace("\n#listen", "\nlisten");
         let uncommented = uncommented.replace("\n#port", "\nport").replace("\n#connections", "\nconnections");
         let metrics = Metrics { listen: Some(Here(METRICS.parse().unwrap())) };

@@ -214,7 +214,8 @@ fn refused(calls: Calls) -> Result<Rules, BackendError> {
             }
             // To write, or to make.
             let writes = [libc::O_WRONLY, libc::O_RDWR, libc::O_CREAT, libc::O_TRUNC];
-            let opens = |index| writes.into_iter().map(move |flag| has(index, flag)).collect::<Result<_, _>>();
+            let opens =
+                |index| writes.into_iter().map(move |flag| has(index, flag)).collect::<Result<_, _>>();
             rules.insert(libc::SYS_openat, opens(2)?);
             #[cfg(target_arch = "x86_64")]
             {
@@ -236,7 +237,8 @@ fn refused(calls: Calls) -> Result<Rules, BackendError> {
     #[cfg(target_arch = "x86_64")]
     {
         let doubled: Vec<_> = rules.keys().map(|call| X32 | call).collect();
-        rules.extend(doubled.into_iter().chain(X32_OWN.map(|call| X32 | call)).map(|call| (call, Vec::new())));
+        rules
+            .extend(doubled.into_iter().chain(X32_OWN.map(|call| X32 | call)).map(|call| (call, Vec::new())));
     }
     Ok(rules)
 }
@@ -262,9 +264,7 @@ fn none_of(argument: u8, values: &[i32]) -> Result<SeccompRule, BackendError> {
 }
 
 /// All of these hold. The kernel looks at the lower half of each of these arguments.
-fn rule(
-    conditions: impl IntoIterator<Item = (u8, SeccompCmpOp, u64)>,
-) -> Result<SeccompRule, BackendError> {
+fn rule(conditions: impl IntoIterator<Item = (u8, SeccompCmpOp, u64)>) -> Result<SeccompRule, BackendError> {
     let conditions = conditions.into_iter().map(|(argument, operator, value)| {
         SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value)
     });

@@ -14,8 +14,7 @@ use coconet::calendar::MonthError;
 use coconet::control::{
     Cameras, CreateInvite, CreateNetwork, Doctor, Done, Expose, FindCameras, InvitePurpose, Invited,
     JoinNetwork, Members, Network, Networks, OPEN_TIMEOUT_S, Open, Ping, Pong, SandboxLayer, SandboxState,
-    Status, Tunnel, Tunnels,
-    Usage, VERSION,
+    Status, Tunnel, Tunnels, Usage, VERSION,
 };
 use coconet::grant::Capabilities;
 use coconet::id::NetworkId;
@@ -36,10 +35,10 @@ use crate::config::Config;
 use crate::doctor;
 use crate::events::Events;
 use crate::fault::{Fault, Result};
+use crate::lookups;
 use crate::node::found::{self, Founded};
 use crate::node::uplink::Uplink;
 use crate::node::{Node, node_name};
-use crate::lookups;
 use crate::random;
 use crate::sandbox;
 use crate::state_dir::{StateDir, StateDirError};

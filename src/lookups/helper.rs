@@ -107,7 +107,9 @@ pub fn serve(helper: Helper, off: BTreeSet<Layer>) -> anyhow::Result<()> {
         let writer = Arc::clone(&writer);
         std::thread::Builder::new().name("lookup".to_owned()).spawn(move || {
             let _place = place;
-            let Ok(mut text) = serde_json::to_vec(&Line { number, content: answer(&content) }) else { return };
+            let Ok(mut text) = serde_json::to_vec(&Line { number, content: answer(&content) }) else {
+                return;
+            };
             text.push(b'\n');
             // An error means that the daemon has ended, which the reader sees as well.
             let _ = writer.lock().unwrap_or_else(PoisonError::into_inner).write_all(&text);

@@ -10,7 +10,7 @@
 //! - [`Helper::Processes`] reads `/proc`; it has no network and opens nothing for writing. Of root's daemon it
 //!   keeps the right to look into other users' processes, and that alone.
 //!
-//! They speak JSON lines on a socket pair ([`Question`], [`Answer`]) and end when the daemon does. A question is
+//! They speak JSON lines on a socket pair (`Question`, `Answer`) and end when the daemon does. A question is
 //! a number or a name that was checked, an answer is addresses or yes or no: who takes over the daemon can
 //! ask, and nothing more. A daemon without a sandbox answers itself.
 
@@ -128,6 +128,8 @@ async fn fits(question: Question) -> io::Result<bool> {
 async fn put(question: Question) -> io::Result<Answer> {
     match CLIENT.get() {
         Some(client) => client.ask(question).await,
-        None => tokio::task::spawn_blocking(move || answer::answer(&question)).await.map_err(io::Error::other),
+        None => {
+            tokio::task::spawn_blocking(move || answer::answer(&question)).await.map_err(io::Error::other)
+        }
     }
 }

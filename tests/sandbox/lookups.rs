@@ -130,10 +130,7 @@ fn a_lookup_process_that_is_gone_is_told_of_and_lets_nobody_in() {
     until("the status says so", PATIENCE, || {
         let status: Status = viewer.json(&["status"]);
         let found = status.sandbox.iter().find(|layer| layer.layer == "lookups");
-        is(
-            found.is_some_and(|layer| layer.state == SandboxState::Missing),
-            format!("{:?}", status.sandbox),
-        )
+        is(found.is_some_and(|layer| layer.state == SandboxState::Missing), format!("{:?}", status.sandbox))
     });
     assert!(!echoes(address), "somebody who is not known was let in");
     // What needs no lookup goes on.

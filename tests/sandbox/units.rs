@@ -28,7 +28,9 @@ fn units() -> PathBuf {
 fn the_services_are_hardly_exposed() {
     for service in SERVICES {
         let mut analyze = command(theirs("systemd-analyze"));
-        analyze.args(["security", "--offline=true", "--no-pager", "--threshold=20"]).arg(units().join(service));
+        analyze
+            .args(["security", "--offline=true", "--no-pager", "--threshold=20"])
+            .arg(units().join(service));
         let ran = run(&mut analyze, b"", PATIENCE);
         let overall = ran.stdout.lines().find(|line| line.contains("Overall exposure level")).unwrap();
         let score = overall.rsplit_once(": ").unwrap().1.split_whitespace().next().unwrap();
