@@ -2,13 +2,18 @@
 //!
 //! [`parse`] is pure. Unknown keys are errors, so that a typing mistake is not a silent default.
 
+mod port_ranges;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use coco_sandbox::{Layer, NoLayer};
 use coco_tunnel::carrier::proxy::{ProxyError, Setting};
 use coconet::name::Name;
 use serde::Deserialize;
+
+pub use port_ranges::{PortRanges, PortRangesError, RANGES_MAX};
 
 use crate::access::Rules;
 use crate::ip::host::NAME_MAX;
@@ -35,6 +40,8 @@ pub struct Config {
     pub lan: LanConfig,
     /// IP packets.
     pub ip: IpConfig,
+    /// What is given up at the start.
+    pub sandbox: SandboxConfig,
     /// Figures.
     pub metrics: MetricsConfig,
     /// What is written to stderr.
@@ -135,6 +142,31 @@ pub struct TunnelConfig {
     pub max_clients: u32,
     /// Which applications may use an opened tunnel that does not say so itself.
     pub allow: Rules,
+    /// TCP ports that tunnels may listen on.
+    pub ports: PortRanges,
+}
+
+/// `[sandbox]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SandboxConfig {
+    /// Whether there is one at all.
+    pub enabled: bool,
+    /// Layers that are left off, to find out what goes wrong.
+    pub off: Vec<OffLayer>,
+}
+
+/// The name of a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct OffLayer(pub Layer);
+
+impl TryFrom<String> for OffLayer {
+    type Error = NoLayer;
+
+    fn try_from(text: String) -> Result<Self, NoLayer> {
+        text.parse().map(Self)
+    }
 }
 
 /// `[log]`.
@@ -147,7 +179,13 @@ pub struct LogConfig {
 
 impl Default for TunnelConfig {
     fn default() -> Self {
-        Self { max_clients: 1024, allow: Rules::default() }
+        Self { max_clients: 1024, allow: Rules::default(), ports: PortRanges::default() }
+    }
+}
+
+impl Default for SandboxConfig {
+    fn default() -> Self {
+        Self { enabled: true, off: Vec::new() }
     }
 }
 
@@ -237,10 +275,13 @@ mod tests {
             "proxy",
             "socket",
             "max_clients",
+            "ports",
             "discovery",
-            "level",
             "host",
             "interface",
+            "enabled",
+            "off",
+            "level",
         ] {
             assert!(example.contains(&format!("{key} =")), "{key} is not in the example");
         }
@@ -260,6 +301,8 @@ mod tests {
             ("[ip]\ninterface = \"..\"", "ip.interface"),
             ("[metrics]\nlisten = \"0.0.0.0:9470\"", "metrics.listen"),
             ("[metrics]\nlisten = \"9470\"", "listen"),
+            ("[tunnel]\nports = [\"8554-\"]", "ports"),
+            ("[sandbox]\noff = [\"seccomp\"]", "a layer is"),
             ("[log]\nlevel = \"a=b=c\"", "log.level"),
             ("nonsense", "expected"),
         ] {

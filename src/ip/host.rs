@@ -2,8 +2,8 @@
 //!
 //! It is made at the start, while the daemon may still do so, with the address of this daemon's node in each network that it
 //! has joined, and a route to that network's prefix. Nothing else of the machine is changed: no default route,
-//! no name servers. A network that is joined later gets its address at once if the daemon is still allowed to
-//! give it one, else with the next start.
+//! no name servers. By the time a network is joined the daemon has given that right up, unless its sandbox is off:
+//! the node gets its address with the next start, and the events say so.
 
 use std::collections::BTreeSet;
 use std::io;

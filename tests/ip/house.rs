@@ -6,6 +6,7 @@ use std::sync::Arc;
 use coco_lab::{Host, Site};
 use coconet::control::Members;
 use coconet::control::facts::IpFacts;
+use nix::sys::signal::Signal;
 
 use crate::support::net::{App, HOME};
 use crate::support::process::{Ran, run};
@@ -38,11 +39,18 @@ impl House {
         let site = world.internet.site(site);
         let host = |name| Arc::new(site.host(name));
         let [boat, desk_] = [host("boat"), host("desk")];
-        let boat = App::configured(&world.lab, "boat", &boat, CONFIG);
+        let mut boat = App::configured(&world.lab, "boat", &boat, CONFIG);
         boat.create(HOME, &world.address);
         boat.expose("ip:", BOAT_IP);
-        let viewer = App::configured(&world.lab, "desk", &desk_, CONFIG);
+        let mut viewer = App::configured(&world.lab, "desk", &desk_, CONFIG);
         viewer.join(&boat.invite(HOME, desk));
+        for app in [&mut boat, &mut viewer] {
+            // The interface has an address only of what the daemon is when it starts.
+            assert_eq!(app.network(HOME).ip.and_then(|ip| ip.interface), None);
+            app.stop(Signal::SIGTERM);
+            app.start();
+            app.wait_online();
+        }
         Self { boat, desk: viewer, world }
     }
 }

@@ -140,6 +140,11 @@ impl Net {
         self.manager = Some(manager);
     }
 
+    /// The manager's process.
+    pub(crate) fn manager(&self) -> &Process {
+        self.manager.as_ref().unwrap()
+    }
+
     /// End the manager, without warning.
     pub(crate) fn kill_manager(&mut self) {
         self.manager = None;
@@ -174,7 +179,6 @@ pub(crate) struct App {
     lab: Rc<Lab>,
     host: Option<Arc<Host>>,
     environment: Vec<(String, String)>,
-    /// On a host of a network lab, where every host may say what it likes.
     config: Option<String>,
     daemon: Option<Process>,
 }
@@ -220,11 +224,11 @@ impl App {
         };
         if self.host.is_none() {
             // On the machine's own network a test has nothing to say.
-            let config = self.lab.path("cocod.toml");
-            fs::write(&config, "[lan]\ndiscovery = false\n").unwrap();
+            let config = self.lab.path(&format!("{}.toml", self.name));
+            fs::write(&config, self.config.as_deref().unwrap_or("[lan]\ndiscovery = false\n")).unwrap();
             command.arg("--config").arg(config);
         }
-        if let Some(text) = &self.config {
+        if let (Some(text), Some(_)) = (&self.config, &self.host) {
             let config = self.lab.path(&format!("{}.toml", self.name));
             fs::write(&config, text).unwrap();
             command.arg("--config").arg(config);
@@ -241,6 +245,11 @@ impl App {
         });
         self.daemon = Some(daemon);
         started
+    }
+
+    /// Start it with that configuration from now on.
+    pub(crate) fn configure(&mut self, config: &str) {
+        self.config = Some(config.to_owned());
     }
 
     /// End the daemon, without warning.

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 pub(crate) const PYTHON: &str = "/usr/bin/python3";
 
 /// The programs of others, and the Debian packages they are in.
-const PACKAGES: [(&str, &str); 15] = [
+const PACKAGES: [(&str, &str); 17] = [
     ("curl", "curl"),
     ("cvlc", "vlc-bin"),
     ("ffprobe", "ffmpeg"),
@@ -23,6 +23,8 @@ const PACKAGES: [(&str, &str); 15] = [
     ("ssh", "openssh-client"),
     ("ssh-keygen", "openssh-client"),
     ("sshd", "openssh-server"),
+    ("systemd-analyze", "systemd"),
+    ("systemd-socket-activate", "systemd"),
     ("wrk", "wrk"),
 ];
 
