@@ -2,15 +2,21 @@
 //!
 //! [`parse`] is pure. Unknown keys are errors, so that a typing mistake is not a silent default.
 
+mod port_ranges;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use coco_sandbox::{Layer, NoLayer};
 use coco_tunnel::carrier::proxy::{ProxyError, Setting};
 use coconet::name::Name;
 use serde::Deserialize;
 
+pub use port_ranges::{PortRanges, PortRangesError, RANGES_MAX};
+
 use crate::access::Rules;
+use crate::ip::host::NAME_MAX;
 
 /// Longest configuration file, in bytes.
 pub const CONFIG_MAX: u64 = 64 * 1024;
@@ -32,6 +38,10 @@ pub struct Config {
     pub tunnel: TunnelConfig,
     /// Neighbours.
     pub lan: LanConfig,
+    /// IP packets.
+    pub ip: IpConfig,
+    /// What is given up at the start.
+    pub sandbox: SandboxConfig,
     /// Figures.
     pub metrics: MetricsConfig,
     /// What is written to stderr.
@@ -57,6 +67,16 @@ pub struct NodeConfig {
 pub struct LanConfig {
     /// Whether nodes on the same LAN find each other without the manager.
     pub discovery: bool,
+}
+
+/// `[ip]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IpConfig {
+    /// Whether the machine gets an interface by which every program reaches nodes by their addresses.
+    pub host: bool,
+    /// What it is called; empty for `coco-APP`.
+    pub interface: String,
 }
 
 /// `[manager]`.
@@ -122,6 +142,31 @@ pub struct TunnelConfig {
     pub max_clients: u32,
     /// Which applications may use an opened tunnel that does not say so itself.
     pub allow: Rules,
+    /// TCP ports that tunnels may listen on.
+    pub ports: PortRanges,
+}
+
+/// `[sandbox]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SandboxConfig {
+    /// Whether there is one at all.
+    pub enabled: bool,
+    /// Layers that are left off, to find out what goes wrong.
+    pub off: Vec<OffLayer>,
+}
+
+/// The name of a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct OffLayer(pub Layer);
+
+impl TryFrom<String> for OffLayer {
+    type Error = NoLayer;
+
+    fn try_from(text: String) -> Result<Self, NoLayer> {
+        text.parse().map(Self)
+    }
 }
 
 /// `[log]`.
@@ -134,7 +179,13 @@ pub struct LogConfig {
 
 impl Default for TunnelConfig {
     fn default() -> Self {
-        Self { max_clients: 1024, allow: Rules::default() }
+        Self { max_clients: 1024, allow: Rules::default(), ports: PortRanges::default() }
+    }
+}
+
+impl Default for SandboxConfig {
+    fn default() -> Self {
+        Self { enabled: true, off: Vec::new() }
     }
 }
 
@@ -191,6 +242,14 @@ pub fn parse(text: &str) -> Result<Config, ConfigError> {
     if !(1..=CLIENTS_MAX).contains(&config.tunnel.max_clients) {
         return Err(value("tunnel.max_clients", "from 1 to 4096"));
     }
+    let interface = &config.ip.interface;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if interface.len() > NAME_MAX
+        || !interface.bytes().all(plain)
+        || interface.bytes().all(|byte| byte == b'.') && !interface.is_empty()
+    {
+        return Err(value("ip.interface", "up to 15 of a-z A-Z 0-9 . _ -"));
+    }
     if config.metrics.listen.0.is_some_and(|address| !address.ip().is_loopback()) {
         return Err(value("metrics.listen", "a loopback address, for example 127.0.0.1:9470"));
     }
@@ -209,8 +268,21 @@ mod tests {
     fn the_example_holds_every_key_with_its_default() {
         let example = include_str!("../config.example.toml");
         assert_eq!(parse(example).unwrap(), Config::default());
-        for key in ["name", "listen", "port_mapping", "proxy", "socket", "max_clients", "discovery", "level"]
-        {
+        for key in [
+            "name",
+            "listen",
+            "port_mapping",
+            "proxy",
+            "socket",
+            "max_clients",
+            "ports",
+            "discovery",
+            "host",
+            "interface",
+            "enabled",
+            "off",
+            "level",
+        ] {
             assert!(example.contains(&format!("{key} =")), "{key} is not in the example");
         }
     }
@@ -224,8 +296,13 @@ mod tests {
             ("[node]\nlisten = [\"nonsense\"]", "listen"),
             ("[manager]\nproxy = \"socks5://h:1\"", "manager.proxy: a proxy is reached by http://"),
             ("[tunnel]\nmax_clients = 0", "tunnel.max_clients"),
+            ("[ip]\ninterface = \"a/b\"", "ip.interface"),
+            ("[ip]\ninterface = \"sixteen-letters-\"", "ip.interface"),
+            ("[ip]\ninterface = \"..\"", "ip.interface"),
             ("[metrics]\nlisten = \"0.0.0.0:9470\"", "metrics.listen"),
             ("[metrics]\nlisten = \"9470\"", "listen"),
+            ("[tunnel]\nports = [\"8554-\"]", "ports"),
+            ("[sandbox]\noff = [\"seccomp\"]", "a layer is"),
             ("[log]\nlevel = \"a=b=c\"", "log.level"),
             ("nonsense", "expected"),
         ] {

@@ -6,6 +6,7 @@
 
 #![warn(missing_docs)]
 
+pub mod address;
 pub mod calendar;
 pub mod cbor;
 pub mod control;
@@ -14,6 +15,7 @@ pub mod id;
 pub mod invite;
 pub mod key;
 pub mod ledger;
+pub mod log;
 pub mod manager_addr;
 pub mod name;
 pub mod path_mode;

@@ -11,7 +11,8 @@
 //! connect may hand the socket on, or execute another program with it: from then on it is theirs to guard.
 //! *Who holds it.* A socket belongs to the user who made it, whoever holds it since. `exe:` and `unit:` look
 //! at every process that holds it when it is judged, and each must fit; a process that this daemon may not
-//! look into (of another user, unless it runs as root) fits no such rule.
+//! look into (of another user, unless it runs as root) fits no such rule. The daemon itself can look into none,
+//! for its sandbox forbids that; a process of its own does ([`crate::lookups`]).
 
 mod process;
 mod rule;
@@ -20,6 +21,7 @@ mod socket;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::lookups;
 pub use rule::{RULES_MAX, Rule, RuleError, Rules};
 pub use socket::{Owner, Transport, owner};
 
@@ -71,20 +73,30 @@ impl Access {
 
     async fn look(&self, owner: io::Result<Owner>) -> Result<(), Refusal> {
         let owner = owner.map_err(Refusal::Unknown)?;
-        if self.rules.fit_user(owner.uid) {
+        if self.rules.fit_number(owner.uid) {
             return Ok(());
         }
-        if self.rules.look_at_processes() {
-            let rules = self.rules.clone();
-            // It reads a file for every descriptor there is.
-            let looking = tokio::task::spawn_blocking(move || {
-                let holders = process::holders(owner.inode);
-                !holders.is_empty() && holders.iter().all(|holder| rules.fit_process(holder))
-            });
-            if looking.await.unwrap_or(false) {
-                return Ok(());
-            }
+        if self.rules.look_at_names() && self.told(lookups::user_fits(owner.uid, &self.rules).await) {
+            return Ok(());
+        }
+        if self.rules.look_at_processes() && self.told(lookups::holders_fit(owner.inode, &self.rules).await) {
+            return Ok(());
         }
         Err(Refusal::NotAllowed { uid: owner.uid })
     }
+
+    /// Who is not known is not let in.
+    fn told(&self, fits: io::Result<bool>) -> bool {
+        fits.unwrap_or_else(|error| {
+            tracing::warn!(rules = ?self.rules.texts(), %error, "cannot look up who may use a tunnel");
+            false
+        })
+    }
+}
+
+/// Whether there are processes that hold the socket `inode`, and all of them fit some of `rules`. It reads a
+/// file for every descriptor there is.
+pub(crate) fn holders_fit(inode: u64, rules: &Rules) -> bool {
+    let holders = process::holders(inode);
+    !holders.is_empty() && holders.iter().all(|holder| rules.fit_process(holder))
 }

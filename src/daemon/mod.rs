@@ -7,13 +7,14 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use coco_sandbox::Report;
 use coco_tunnel::carrier::proxy::Proxies;
 use coco_tunnel::forward::Service;
 use coconet::calendar::MonthError;
 use coconet::control::{
     Cameras, CreateInvite, CreateNetwork, Doctor, Done, Expose, FindCameras, InvitePurpose, Invited,
-    JoinNetwork, Members, Network, Networks, OPEN_TIMEOUT_S, Open, Ping, Pong, Status, Tunnel, Tunnels,
-    Usage, VERSION,
+    JoinNetwork, Members, Network, Networks, OPEN_TIMEOUT_S, Open, Ping, Pong, SandboxLayer, SandboxState,
+    Status, Tunnel, Tunnels, Usage, VERSION,
 };
 use coconet::grant::Capabilities;
 use coconet::id::NetworkId;
@@ -23,7 +24,7 @@ use coconet::ledger::{Invite, Op, Publish, Purpose, RemoveNode, Violation, Withd
 use coconet::manager_addr::ManagerAddr;
 use coconet::name::Name;
 use coconet::path_mode::PathMode;
-use coconet::resource::{Attributes, CAN, PATH, UDP};
+use coconet::resource::{Attributes, CAN, Kind, PATH, UDP};
 use coconet::target::Target;
 use futures_util::future::join_all;
 use tokio::sync::watch;
@@ -34,10 +35,14 @@ use crate::config::Config;
 use crate::doctor;
 use crate::events::Events;
 use crate::fault::{Fault, Result};
+use crate::ip::host::Host;
+use crate::lookups;
 use crate::node::found::{self, Founded};
+use crate::node::ip::no_interface;
 use crate::node::uplink::Uplink;
 use crate::node::{Node, node_name};
 use crate::random;
+use crate::sandbox;
 use crate::state_dir::{StateDir, StateDirError};
 use crate::store::{NetworkRow, Served, Store, TunnelEnd};
 use crate::surroundings::Surroundings;
@@ -61,7 +66,10 @@ pub struct Daemon {
     store: Store,
     events: Events,
     around: Arc<Surroundings>,
+    /// The machine's interface for packets.
+    host: Option<Host>,
     started_ms: u64,
+    sandbox: Report,
     networks: Mutex<BTreeMap<Name, Arc<Node>>>,
     tunnels: Mutex<BTreeMap<u64, Arc<Opened>>>,
     /// Held while a network or a tunnel that works is written down or forgotten, so that of two requests
@@ -71,7 +79,14 @@ pub struct Daemon {
 
 impl Daemon {
     /// Load everything and begin to work.
-    pub async fn start(app: Name, config: Config, state_dir: StateDir, store: Store) -> Result<Arc<Self>> {
+    pub async fn start(
+        app: Name,
+        config: Config,
+        state_dir: StateDir,
+        store: Store,
+        sandbox: Report,
+        host: Option<Host>,
+    ) -> Result<Arc<Self>> {
         let around = Arc::new(Surroundings::start(&config));
         let proxy = config.manager.proxy.setting().map_err(|error| Fault::failed(error.to_string()))?;
         let proxies = Proxies::new(proxy, |name| std::env::var(name).ok());
@@ -85,7 +100,9 @@ impl Daemon {
             store,
             events: Events::default(),
             around,
+            host,
             started_ms: clock::now_ms(),
+            sandbox,
             networks: Mutex::default(),
             tunnels: Mutex::default(),
             adding: tokio::sync::Mutex::default(),
@@ -163,7 +180,19 @@ impl Daemon {
             networks: nodes.iter().map(|node| node.status()).collect(),
             tunnels: self.tunnels().tunnels,
             counters: counters.into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
+            sandbox: self.sandbox(),
         }
+    }
+
+    /// How the sandbox stands; a lookup process that has ended is said as well.
+    fn sandbox(&self) -> Vec<SandboxLayer> {
+        let mut layers = sandbox::told(&self.sandbox);
+        layers.extend(lookups::missing().map(|helper| SandboxLayer {
+            layer: "lookups".to_owned(),
+            state: SandboxState::Missing,
+            why: Some(format!("the process that looks up {helper} has ended: restart the daemon")),
+        }));
+        layers
     }
 
     /// The joined networks.
@@ -313,10 +342,12 @@ impl Daemon {
         let exposure = Arc::new(Exposure::new(id, request.name, service));
         node.exposures().insert(Arc::clone(&exposure));
         drop(adding);
-        if let Err(error) = target_answers(&target).await {
+        if target.kind == Kind::Ip && node.links().interface().is_none() {
+            exposure.failed(&no_interface());
+        } else if let Err(error) = target_answers(&target).await {
             exposure.failed(&error);
         }
-        Ok(exposure.status(node.name()))
+        Ok(node.exposure_status(&exposure))
     }
 
     /// Open a resource on a local listener, and wait until it works.
@@ -334,6 +365,7 @@ impl Daemon {
             let _ = node.manager().catch_up().await;
         }
         self.require_not_open(&node, &request.resource)?;
+        require_listener(&node, &request.resource)?;
         let allow = request.allow.as_deref().map(Rules::parse).transpose().map_err(|error| {
             Fault::usage("--allow").because(&error).hint("for example --allow uid:self exe:/usr/bin/ffplay")
         })?;
@@ -374,8 +406,8 @@ impl Daemon {
     /// All tunnels.
     pub fn tunnels(&self) -> Tunnels {
         let exposed = self.nodes().into_iter().flat_map(|node| {
-            let name = node.name().clone();
-            node.exposures().all().into_iter().map(move |exposure| exposure.status(&name))
+            let exposures = node.exposures().all().into_iter();
+            exposures.map(move |exposure| node.exposure_status(&exposure))
         });
         let mut tunnels: Vec<Tunnel> = exposed.collect();
         tunnels.extend(lock(&self.tunnels).values().map(|opened| opened.status()));
@@ -510,6 +542,9 @@ impl Daemon {
         let (store, events) = (self.store.clone(), self.events.clone());
         let node = Node::start(row, keys, endpoint, Arc::clone(&self.uplink), store, events).await?;
         lock(&self.networks).insert(row.name.clone(), Arc::clone(&node));
+        if let Some(Err(fault)) = self.host.as_ref().map(|host| host.add(&node)) {
+            self.events.send(Some(node.name()), "ip", fault.to_string());
+        }
         Ok(node)
     }
 
@@ -659,9 +694,23 @@ async fn until_open(opened: &Opened) -> Result<()> {
     }
 }
 
+/// An error for a resource that nothing listens for: packets find their own way.
+fn require_listener(node: &Node, resource: &Name) -> Result<()> {
+    let ledger = node.ledger();
+    let known = ledger.state().resources().get(resource);
+    let Some(ip) = known.filter(|known| known.kind == Kind::Ip) else { return Ok(()) };
+    let address = coconet::address::of(node.network(), ip.node);
+    Err(Fault::usage(format!("{resource} is not opened: packets to {address} reach it"))
+        .hint(format!("cococtl run --ip {} -- ping {address}, or [ip] host = true", node.name())))
+}
+
 fn expose_on(node: &Node, id: u64, resource: Name, url: &str, served: Served) -> Result<()> {
     let service = Service::new(parse_target(url)?, served.options, served.login);
-    node.exposures().insert(Arc::new(Exposure::new(id, resource, service)));
+    let exposure = Arc::new(Exposure::new(id, resource, service));
+    if exposure.service().target.kind == Kind::Ip && node.links().interface().is_none() {
+        exposure.failed(&no_interface());
+    }
+    node.exposures().insert(exposure);
     Ok(())
 }
 

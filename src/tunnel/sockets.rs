@@ -67,7 +67,9 @@ impl Sockets {
                 io::ErrorKind::AddrInUse => {
                     fault.hint("choose another port with --listen, or leave it out for a free one")
                 }
-                io::ErrorKind::PermissionDenied => fault.hint("choose a port above 1023 with --listen"),
+                io::ErrorKind::PermissionDenied => fault.hint(
+                    "choose a port above 1023 with --listen, or add it to tunnel.ports in the configuration",
+                ),
                 _ => fault,
             }
         })

@@ -1,6 +1,6 @@
 //! `status`: the daemon on one screen. `cococtl` alone adds the next sensible step.
 
-use coconet::control::{ManagerLink, Network, Peer, PeerLink, Status, Tunnel};
+use coconet::control::{ManagerLink, Network, Peer, PeerLink, SandboxLayer, SandboxState, Status, Tunnel};
 use coconet::id::NetworkId;
 use coconet::ledger::{NetworkKind, NodeKind};
 
@@ -57,6 +57,7 @@ fn screen(status: &Status, now_ms: u64) -> Vec<String> {
     if !refused.is_empty() {
         lines.push(field("refused", &refused.join(", ")));
     }
+    lines.extend(sandbox(&status.sandbox));
     if status.networks.is_empty() {
         lines.push(field("networks", "none joined"));
     }
@@ -74,6 +75,25 @@ fn screen(status: &Status, now_ms: u64) -> Vec<String> {
     lines
 }
 
+/// The layers that are in force on one line, and what misses on lines of its own.
+fn sandbox(layers: &[SandboxLayer]) -> Vec<String> {
+    let in_force = layers.iter().filter(|layer| layer.state == SandboxState::InForce);
+    let in_force: Vec<String> = in_force.map(|layer| clean(&layer.layer)).collect();
+    let in_force = if in_force.is_empty() { "none".to_owned() } else { in_force.join(" ") };
+    let mut lines = vec![field("sandbox", &in_force)];
+    for SandboxLayer { layer, state, why } in layers {
+        let state = match state {
+            SandboxState::InForce => continue,
+            SandboxState::Partly => "partly",
+            SandboxState::Missing => "MISSING",
+            SandboxState::Off => "OFF",
+        };
+        let why = why.as_ref().map_or_else(String::new, |why| format!(": {}", clean(why)));
+        lines.push(field("", &format!("{} {state}{why}", clean(layer))));
+    }
+    lines
+}
+
 /// One network, with its whole ids and its resources.
 pub(super) fn network_in_full(network: &Network, now_ms: u64) -> Vec<String> {
     let mut lines = network_lines(network, &network.id, now_ms);
@@ -87,9 +107,13 @@ pub(super) fn network_in_full(network: &Network, now_ms: u64) -> Vec<String> {
         lines.extend(peers(&network.peers));
     }
     if !network.resources.is_empty() {
-        let mut table = Table::new(&["RESOURCE", "KIND", "NODE"]);
+        let addresses = network.resources.iter().any(|resource| resource.address.is_some());
+        let heading = ["RESOURCE", "KIND", "NODE", "ADDRESS"];
+        let mut table = Table::new(if addresses { &heading } else { &heading[..3] });
         for resource in &network.resources {
-            table.row([resource.name.to_string(), resource.kind.to_string(), resource.node.to_string()]);
+            let address = resource.address.map(|address| address.to_string()).unwrap_or_default();
+            let about = [resource.name.to_string(), resource.kind.to_string(), resource.node.to_string()];
+            table.row(about.into_iter().chain(addresses.then_some(address)));
         }
         lines.push(String::new());
         lines.extend(table.lines());
@@ -120,6 +144,9 @@ pub(crate) fn network_lines(network: &Network, id: &str, now_ms: u64) -> Vec<Str
         lines.push(field("WARNING", &usage::warning(quota)));
     }
     lines.push(field("ledger", &format!("entry {}", network.ledger.seq)));
+    if let Some(ip) = &network.ip {
+        lines.extend(tunnel::facts::ip(ip).iter().map(|line| field("ip", line)));
+    }
     lines
 }
 
@@ -237,6 +264,12 @@ mod tests {
         serde_json::from_value(json!({
             "version": 1, "app": "player", "program": "0.1.0", "pid": 7, "started_ms": 0, "state_dir": "/s",
             "networks": [network], "tunnels": [], "counters": {"hello": 3, "initial": 0},
+            "sandbox": [
+                {"layer": "privileges", "state": "in-force"}, {"layer": "calls", "state": "in-force"},
+                {"layer": "ports", "state": "partly", "why": "any address can be connected to"},
+                {"layer": "files", "state": "missing", "why": "this kernel has no Landlock"},
+                {"layer": "dumps", "state": "off"},
+            ],
         }))
         .unwrap()
     }
@@ -246,6 +279,10 @@ mod tests {
         let expected = "\
 app       player, cocod 0.1.0, pid 7, up 3 h
 refused   hello 3
+sandbox   privileges calls
+          ports partly: any address can be connected to
+          files MISSING: this kernel has no Landlock
+          dumps OFF
 
 network   home, 2 users, 1 node, net:a4dqobyha4
 node      viewer, app of alice (owner)

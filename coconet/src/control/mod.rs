@@ -43,6 +43,7 @@ pub mod facts;
 mod ledger;
 mod network;
 pub mod paths;
+mod sandbox;
 mod tunnel;
 mod usage;
 
@@ -60,6 +61,7 @@ pub use network::{
     ManagerStatus, Member, MemberNode, Members, Network, Networks, Peer, PeerLink, PeerOf, Peers,
     ResourceLine, SelfNode,
 };
+pub use sandbox::{SandboxLayer, SandboxState};
 pub use tunnel::{Direction, Expose, OPEN_TIMEOUT_S, Open, Ping, Pong, Tunnel, TunnelState, Tunnels};
 pub use usage::{QuotaWarning, Usage, UsageDay, UsageNode, percent};
 
@@ -90,6 +92,9 @@ pub struct Status {
     pub tunnels: Vec<Tunnel>,
     /// What it refused or dropped since it started, by name.
     pub counters: std::collections::BTreeMap<String, u64>,
+    /// What it has given up, layer by layer.
+    #[serde(default)]
+    pub sandbox: Vec<SandboxLayer>,
 }
 
 /// An answer that only says "done".

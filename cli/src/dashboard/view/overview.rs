@@ -71,11 +71,9 @@ fn network(network: &Network, facts: &Facts, palette: Palette) -> Vec<Line<'stat
         (into.saturating_add(peer.rate_in), out.saturating_add(peer.rate_out))
     });
     let mut peers = format!("{direct} direct, {} relayed", connected - direct.min(connected));
-    for (state, word) in [
-        (PeerLink::Silent, "silent"),
-        (PeerLink::Connecting, "connecting"),
-        (PeerLink::Offline, "offline"),
-    ] {
+    for (state, word) in
+        [(PeerLink::Silent, "silent"), (PeerLink::Connecting, "connecting"), (PeerLink::Offline, "offline")]
+    {
         if count(state) > 0 {
             peers = format!("{peers}, {} {word}", count(state));
         }
