@@ -20,9 +20,7 @@ pub(super) async fn run<T: Serialize>(
         let answer = ask().await?;
         return context.out.answer(&answer, |value| human(value));
     }
-    // A clock of zero would never wait.
-    let pause = watch.interval.max(std::time::Duration::from_millis(100));
-    let mut ticks = interval_at(Instant::now(), pause);
+    let mut ticks = interval_at(Instant::now(), watch.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut shown = Vec::new();
     let mut away = false;

@@ -98,7 +98,7 @@ fn a_status_is_watched_as_json_lines_or_when_it_changes() {
             _ => http(200, status.to_string().as_bytes()),
         }
     });
-    let words = ["status", "--watch", "--interval", "100ms"];
+    let words = ["status", "--watch", "--interval", "1s"];
     let Ended { code, out, .. } = daemon.run(&words);
     assert_eq!((code, out.matches("pid 7").count(), out.matches("pid 8").count()), (1, 1, 1), "{out}");
     let Ended { code, out, .. } = daemon.run(&[&words[..], &["--json"]].concat());
