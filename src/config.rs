@@ -18,6 +18,9 @@ pub const CONFIG_MAX: u64 = 64 * 1024;
 /// Most clients of one opened tunnel that the configuration may allow.
 pub const CLIENTS_MAX: u32 = 4096;
 
+/// Most directories for unix sockets.
+pub const SOCKET_DIRS_MAX: usize = 32;
+
 /// The whole file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -122,6 +125,9 @@ pub struct TunnelConfig {
     pub max_clients: u32,
     /// Which applications may use an opened tunnel that does not say so itself.
     pub allow: Rules,
+    /// Directories, with those below them, where opened tunnels may have unix sockets besides those of the
+    /// control socket and the state.
+    pub socket_dirs: Vec<PathBuf>,
 }
 
 /// `[log]`.
@@ -134,7 +140,7 @@ pub struct LogConfig {
 
 impl Default for TunnelConfig {
     fn default() -> Self {
-        Self { max_clients: 1024, allow: Rules::default() }
+        Self { max_clients: CLIENTS_MAX, allow: Rules::default(), socket_dirs: Vec::new() }
     }
 }
 
@@ -191,6 +197,12 @@ pub fn parse(text: &str) -> Result<Config, ConfigError> {
     if !(1..=CLIENTS_MAX).contains(&config.tunnel.max_clients) {
         return Err(value("tunnel.max_clients", "from 1 to 4096"));
     }
+    if config.tunnel.socket_dirs.len() > SOCKET_DIRS_MAX {
+        return Err(value("tunnel.socket_dirs", "at most 32 directories"));
+    }
+    if config.tunnel.socket_dirs.iter().any(|dir| !dir.is_absolute() || dir.parent().is_none()) {
+        return Err(value("tunnel.socket_dirs", "absolute paths of directories below /"));
+    }
     if config.metrics.listen.0.is_some_and(|address| !address.ip().is_loopback()) {
         return Err(value("metrics.listen", "a loopback address, for example 127.0.0.1:9470"));
     }
@@ -209,8 +221,18 @@ mod tests {
     fn the_example_holds_every_key_with_its_default() {
         let example = include_str!("../config.example.toml");
         assert_eq!(parse(example).unwrap(), Config::default());
-        for key in ["name", "listen", "port_mapping", "proxy", "socket", "max_clients", "discovery", "level"]
-        {
+        for key in [
+            "name",
+            "listen",
+            "port_mapping",
+            "proxy",
+            "socket",
+            "max_clients",
+            "allow",
+            "socket_dirs",
+            "discovery",
+            "level",
+        ] {
             assert!(example.contains(&format!("{key} =")), "{key} is not in the example");
         }
     }
@@ -224,6 +246,8 @@ mod tests {
             ("[node]\nlisten = [\"nonsense\"]", "listen"),
             ("[manager]\nproxy = \"socks5://h:1\"", "manager.proxy: a proxy is reached by http://"),
             ("[tunnel]\nmax_clients = 0", "tunnel.max_clients"),
+            ("[tunnel]\nsocket_dirs = [\"run\"]", "tunnel.socket_dirs"),
+            ("[tunnel]\nsocket_dirs = [\"/\"]", "tunnel.socket_dirs"),
             ("[metrics]\nlisten = \"0.0.0.0:9470\"", "metrics.listen"),
             ("[metrics]\nlisten = \"9470\"", "listen"),
             ("[log]\nlevel = \"a=b=c\"", "log.level"),

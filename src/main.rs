@@ -12,6 +12,7 @@ use cocod::daemon::Daemon;
 use cocod::fault::Fault;
 use cocod::state_dir::{StateDir, StateDirError};
 use cocod::store::{Store, StoreError};
+use cocod::tunnel::SocketDirs;
 use cocod::{config, control, metrics};
 use coconet::control::paths::{DEFAULT_APP, Environment, SOCKET_NAME};
 use coconet::name::Name;
@@ -99,6 +100,7 @@ fn start(args: &Args) -> Result<(), Failure> {
 
 async fn run(app: Name, config: Config, state: &Path, socket: &Path) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let dirs = SocketDirs::of(socket, state, &config);
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
     let state_dir = StateDir::open(state)?;
     let store = Store::open(&state_dir.database())?;
@@ -115,7 +117,7 @@ async fn run(app: Name, config: Config, state: &Path, socket: &Path) -> anyhow::
         })?),
         None => None,
     };
-    let daemon = Daemon::start(app, config, state_dir, store).await?;
+    let daemon = Daemon::start(app, config, state_dir, store, dirs).await?;
     if let Some(listener) = figures {
         tokio::spawn(metrics::serve(listener, std::sync::Arc::downgrade(&daemon)));
     }

@@ -14,6 +14,7 @@ pub mod id;
 pub mod invite;
 pub mod key;
 pub mod ledger;
+pub mod listen;
 pub mod manager_addr;
 pub mod name;
 pub mod path_mode;

@@ -10,6 +10,7 @@ use cocod::daemon::Daemon;
 use cocod::metrics::{self, CONNECTIONS_MAX};
 use cocod::state_dir::StateDir;
 use cocod::store::Store;
+use cocod::tunnel::SocketDirs;
 
 /// What a daemon without networks answers to requests that `ask` makes, on a thread of its own.
 fn answered<T: Send + 'static>(ask: impl FnOnce(SocketAddr) -> T + Send + 'static) -> T {
@@ -20,7 +21,7 @@ fn answered<T: Send + 'static>(ask: impl FnOnce(SocketAddr) -> T + Send + 'stati
         let config = Config { lan: parse("[lan]\ndiscovery = false").unwrap().lan, ..Config::default() };
         let state = StateDir::open(&dir).unwrap();
         let store = Store::open(&state.database()).unwrap();
-        let daemon = Daemon::start("test".parse().unwrap(), config, state, store).await.unwrap();
+        let daemon = Daemon::start("test".parse().unwrap(), config, state, store, SocketDirs::default()).await.unwrap();
         let listener = metrics::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(metrics::serve(listener, Arc::downgrade(&daemon)));
