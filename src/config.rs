@@ -2,13 +2,18 @@
 //!
 //! [`parse`] is pure. Unknown keys are errors, so that a typing mistake is not a silent default.
 
+mod port_ranges;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use coco_sandbox::{Layer, NoLayer};
 use coco_tunnel::carrier::proxy::{ProxyError, Setting};
 use coconet::name::Name;
 use serde::Deserialize;
+
+pub use port_ranges::{PortRanges, PortRangesError, RANGES_MAX};
 
 use crate::access::Rules;
 
@@ -35,6 +40,8 @@ pub struct Config {
     pub tunnel: TunnelConfig,
     /// Neighbours.
     pub lan: LanConfig,
+    /// What is given up at the start.
+    pub sandbox: SandboxConfig,
     /// Figures.
     pub metrics: MetricsConfig,
     /// What is written to stderr.
@@ -128,6 +135,31 @@ pub struct TunnelConfig {
     /// Directories, with those below them, where opened tunnels may have unix sockets besides those of the
     /// control socket and the state.
     pub socket_dirs: Vec<PathBuf>,
+    /// TCP ports that tunnels may listen on.
+    pub ports: PortRanges,
+}
+
+/// `[sandbox]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SandboxConfig {
+    /// Whether there is one at all.
+    pub enabled: bool,
+    /// Layers that are left off, to find out what goes wrong.
+    pub off: Vec<OffLayer>,
+}
+
+/// The name of a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct OffLayer(pub Layer);
+
+impl TryFrom<String> for OffLayer {
+    type Error = NoLayer;
+
+    fn try_from(text: String) -> Result<Self, NoLayer> {
+        text.parse().map(Self)
+    }
 }
 
 /// `[log]`.
@@ -140,7 +172,18 @@ pub struct LogConfig {
 
 impl Default for TunnelConfig {
     fn default() -> Self {
-        Self { max_clients: CLIENTS_MAX, allow: Rules::default(), socket_dirs: Vec::new() }
+        Self {
+            max_clients: CLIENTS_MAX,
+            allow: Rules::default(),
+            socket_dirs: Vec::new(),
+            ports: PortRanges::default(),
+        }
+    }
+}
+
+impl Default for SandboxConfig {
+    fn default() -> Self {
+        Self { enabled: true, off: Vec::new() }
     }
 }
 
@@ -230,7 +273,10 @@ mod tests {
             "max_clients",
             "allow",
             "socket_dirs",
+            "ports",
             "discovery",
+            "enabled",
+            "off",
             "level",
         ] {
             assert!(example.contains(&format!("{key} =")), "{key} is not in the example");
@@ -250,6 +296,8 @@ mod tests {
             ("[tunnel]\nsocket_dirs = [\"/\"]", "tunnel.socket_dirs"),
             ("[metrics]\nlisten = \"0.0.0.0:9470\"", "metrics.listen"),
             ("[metrics]\nlisten = \"9470\"", "listen"),
+            ("[tunnel]\nports = [\"8554-\"]", "ports"),
+            ("[sandbox]\noff = [\"seccomp\"]", "a layer is"),
             ("[log]\nlevel = \"a=b=c\"", "log.level"),
             ("nonsense", "expected"),
         ] {

@@ -23,6 +23,7 @@ use axum::{Router, serve};
 use coconet::control::{BODY_MAX, ErrorKind, Failure, VERSION};
 use coconet::name::Name;
 use futures_util::stream::{self, Stream};
+use listenfd::ListenFd;
 use serde::{Deserialize, Serialize};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::broadcast::error::RecvError;
@@ -65,6 +66,18 @@ impl Drop for SocketFile {
         // Gone already is as good.
         let _ = fs::remove_file(&self.0);
     }
+}
+
+/// The control socket that a service manager has made, if it has: the one that `LISTEN_FDS` hands over. What it
+/// is allowed to be is its manager's business; who speaks is looked at here.
+pub fn inherited() -> io::Result<Option<std::os::unix::net::UnixListener>> {
+    let mut handed = ListenFd::from_env();
+    if handed.len() > 1 {
+        return Err(io::Error::other("more than one socket was handed over"));
+    }
+    let Some(listener) = handed.take_unix_listener(0)? else { return Ok(None) };
+    listener.set_nonblocking(true)?;
+    Ok(Some(listener))
 }
 
 /// Serve until `shutdown` resolves.

@@ -2,7 +2,8 @@
 //!
 //! One daemon serves one app. [`daemon::Daemon`] holds its networks (each a [`node::Node`]) and its
 //! tunnels ([`tunnel`]); [`surroundings`] are what the machine is connected to; [`control`] serves the
-//! control socket; [`state_dir`] and [`store`] keep what must survive.
+//! control socket; [`state_dir`] and [`store`] keep what must survive;
+//! [`sandbox`] is what is given up at the start, and [`lookups`] answers what can then no longer be seen.
 
 #![warn(missing_docs)]
 
@@ -14,9 +15,11 @@ pub mod daemon;
 pub mod doctor;
 pub mod events;
 pub mod fault;
+pub mod lookups;
 pub mod metrics;
 pub mod node;
 mod random;
+pub mod sandbox;
 pub mod state_dir;
 pub mod store;
 pub mod surroundings;

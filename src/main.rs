@@ -7,19 +7,24 @@ use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
 use clap::Parser;
+use coco_sandbox::{Keeps, Layer, Report, State};
 use cocod::config::{CONFIG_MAX, Config};
 use cocod::daemon::Daemon;
 use cocod::fault::Fault;
+use cocod::lookups::{self, Helper, Helpers};
 use cocod::state_dir::{StateDir, StateDirError};
-use cocod::store::{Store, StoreError};
+use cocod::store::{Database, Store, StoreError};
 use cocod::tunnel::SocketDirs;
-use cocod::{config, control, metrics};
+use cocod::{config, control, metrics, sandbox};
 use coconet::control::paths::{DEFAULT_APP, Environment, SOCKET_NAME};
 use coconet::name::Name;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::stat::{Mode, umask};
+use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+
+mod sandbox_check;
 
 /// Exit code for a configuration that cannot be used (`EX_CONFIG` of sysexits.h).
 const BAD_CONFIG: u8 = 78;
@@ -46,6 +51,15 @@ struct Args {
     /// Check configuration, state directory and keys, and exit
     #[arg(long)]
     check: bool,
+    /// Enter the sandbox, try to leave it, print what came of it, and exit
+    #[arg(long, conflicts_with = "check")]
+    sandbox_check: bool,
+    /// Answer a daemon's questions about names or processes on stdin
+    #[arg(long, hide = true)]
+    lookups: Option<Helper>,
+    /// Leave a layer of that process's sandbox off
+    #[arg(long, hide = true, requires = "lookups")]
+    without: Vec<Layer>,
 }
 
 /// An error, and whether it is the configuration's.
@@ -59,7 +73,13 @@ fn main() -> ExitCode {
     umask(Mode::from_bits_truncate(0o077));
     let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
     let args = Args::parse();
-    match start(&args) {
+    let started = match args.lookups {
+        Some(helper) => {
+            lookups::serve(helper, args.without.iter().copied().collect()).map_err(Failure::Other)
+        }
+        None => start(&args),
+    };
+    match started {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Config(error)) => {
             report(&error, "cocod --check reads the configuration without starting; see config.example.toml");
@@ -89,26 +109,36 @@ fn start(args: &Args) -> Result<(), Failure> {
     if args.check {
         return StateDir::inspect(&state).map_err(|error| Failure::Config(error.into()));
     }
+    if args.sandbox_check {
+        return sandbox_check::run(&config, &state, &socket).map_err(Failure::Other);
+    }
     let level = EnvFilter::try_from_env("COCO_LOG").unwrap_or_else(|_| EnvFilter::new(&config.log.level));
     tracing_subscriber::fmt().with_env_filter(level).with_writer(std::io::stderr).with_ansi(false).init();
     // Packets, streams and control requests share one thread: on the machines this runs on, handing
     // packets between threads costs more than it gives. The disk has a thread of its own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("cannot start").map_err(Failure::Other)?;
-    runtime.block_on(run(args.app.clone(), config, &state, &socket)).map_err(Failure::Other)
+    let door = Door::new(&config).map_err(Failure::Other)?;
+    runtime.block_on(run(args.app.clone(), config, door, &state, &socket)).map_err(Failure::Other)
 }
 
-async fn run(app: Name, config: Config, state: &Path, socket: &Path) -> anyhow::Result<()> {
+async fn run(app: Name, config: Config, door: Door, state: &Path, socket: &Path) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
-    let dirs = SocketDirs::of(socket, state, &config);
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
     let state_dir = StateDir::open(state)?;
-    let store = Store::open(&state_dir.database())?;
-    let (listener, _socket_file) = control::bind(socket).map_err(|error| {
-        Fault::failed(format!("cannot listen on {}", socket.display()))
-            .because(&error)
-            .hint("name another path with --socket, in a directory of this user and below 108 bytes")
-    })?;
+    let database = Database::open(&state_dir.database())?;
+    let (listener, socket_file) = match door.inherited {
+        // Its file is the service manager's.
+        Some(listener) => (UnixListener::from_std(listener).context("the control socket")?, None),
+        None => {
+            let (listener, file) = control::bind(socket).map_err(|error| {
+                Fault::failed(format!("cannot listen on {}", socket.display()))
+                    .because(&error)
+                    .hint("name another path with --socket, in a directory of this user and below 108 bytes")
+            })?;
+            (listener, Some(file))
+        }
+    };
     let figures = match config.metrics.listen.0 {
         Some(address) => Some(metrics::bind(address).await.map_err(|error| {
             Fault::failed(format!("cannot serve metrics on {address}"))
@@ -117,7 +147,15 @@ async fn run(app: Name, config: Config, state: &Path, socket: &Path) -> anyhow::
         })?),
         None => None,
     };
-    let daemon = Daemon::start(app, config, state_dir, store, dirs).await?;
+    let keeps = sandbox::keeps(&config, state, Some(socket), &database.ports()?);
+    let report = enter_sandbox(&keeps)?;
+    // From here on, nothing privileged: no file, port or process but the daemon's own. Threads start now.
+    if let Some(helpers) = door.helpers {
+        lookups::ask(helpers).context("the lookup processes")?;
+    }
+    let store = Store::start(database)?;
+    let dirs = SocketDirs::of(socket, state, &config);
+    let daemon = Daemon::start(app, config, state_dir, store, dirs, report).await?;
     if let Some(listener) = figures {
         tokio::spawn(metrics::serve(listener, std::sync::Arc::downgrade(&daemon)));
     }
@@ -130,10 +168,46 @@ async fn run(app: Name, config: Config, state: &Path, socket: &Path) -> anyhow::
         }
     };
     control::run(listener, std::sync::Arc::clone(&daemon), stopping).await.context("the control socket")?;
+    drop(socket_file);
     notify(sd_notify::NotifyState::Stopping);
     daemon.stop().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What this process has by then of others, and of its own.
+struct Door {
+    /// The control socket, where a service manager has made it.
+    inherited: Option<std::os::unix::net::UnixListener>,
+    /// Who looks for this daemon at what its sandbox hides; without a sandbox it can do so itself.
+    helpers: Option<Helpers>,
+}
+
+impl Door {
+    fn new(config: &Config) -> anyhow::Result<Self> {
+        let inherited = control::inherited().map_err(|error| {
+            Fault::failed("cannot use the socket that was handed over").because(&error).hint(
+                "hand over one unix stream socket, as contrib/systemd/cocod@.socket does, or none at all",
+            )
+        })?;
+        let off = sandbox::off(config);
+        let helpers = config.sandbox.enabled.then(|| Helpers::start(&off)).transpose()?;
+        Ok(Self { inherited, helpers })
+    }
+}
+
+/// Give up all that is not needed, and say so.
+fn enter_sandbox(keeps: &Keeps) -> anyhow::Result<Report> {
+    let report = coco_sandbox::enter(keeps)?;
+    for (layer, state) in report.layers() {
+        let (word, why) = (state.as_str(), state.why().unwrap_or_default());
+        match state {
+            State::InForce => tracing::debug!(%layer, state = word, "sandbox"),
+            State::Partly(_) => tracing::info!(%layer, state = word, why, "sandbox"),
+            State::Missing(_) | State::Off => tracing::warn!(%layer, state = word, why, "sandbox"),
+        }
+    }
+    Ok(report)
 }
 
 fn read_config(path: Option<&Path>) -> anyhow::Result<Config> {

@@ -4,6 +4,8 @@
 //! stalls the network. Ledger entries can be fetched again, but their head is what a manager is held to,
 //! so they are committed before they are acted on.
 
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use coconet::id::{Hash, NetworkId, NodeId};
@@ -121,7 +123,11 @@ impl StoreError {
     }
 }
 
-impl Store {
+/// The database, open in this thread, and without one of its own yet.
+#[derive(Debug)]
+pub struct Database(Connection);
+
+impl Database {
     /// Open the database, making it if need be.
     pub fn open(path: &Path) -> std::result::Result<Self, StoreError> {
         // SQLite refuses a link anywhere in the path; the directory itself may be reached by one.
@@ -133,6 +139,29 @@ impl Store {
             | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let mut connection = Connection::open_with_flags(path, flags)?;
         prepare(&mut connection)?;
+        Ok(Self(connection))
+    }
+
+    /// The ports where opened tunnels listen.
+    pub fn ports(&self) -> std::result::Result<BTreeSet<u16>, StoreError> {
+        let mut query = self.0.prepare("SELECT place FROM tunnels WHERE NOT exposed")?;
+        let mut ports = BTreeSet::new();
+        for place in query.query_map([], |row| row.get::<_, String>(0))? {
+            ports.extend(place?.parse::<SocketAddr>().map(|address| address.port()));
+        }
+        Ok(ports)
+    }
+}
+
+impl Store {
+    /// Open the database and give it a thread.
+    pub fn open(path: &Path) -> std::result::Result<Self, StoreError> {
+        Self::start(Database::open(path)?)
+    }
+
+    /// Give the database a thread. It has the rights that this one has now.
+    pub fn start(database: Database) -> std::result::Result<Self, StoreError> {
+        let Database(mut connection) = database;
         let (jobs, mut queue) = mpsc::channel::<Job>(QUEUE);
         std::thread::Builder::new().name("store".to_owned()).spawn(move || {
             while let Some(job) = queue.blocking_recv() {
@@ -370,6 +399,8 @@ impl Store {
 fn prepare(db: &mut Connection) -> std::result::Result<(), StoreError> {
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "synchronous", "FULL")?;
+    // The sandbox has no directory for temporary files.
+    db.pragma_update(None, "temp_store", "MEMORY")?;
     let found: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
     match found {
         SCHEMA => Ok(()),

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Imports run one way: coconet <- coco-tunnel <- {cocod, coco-manager}, and coconet <- cococtl.
+# Imports run one way: coconet <- coco-tunnel <- {cocod, coco-manager}, coconet <- cococtl, and coco-sandbox stands by
+# itself below the daemons.
 # Held by the dependency lists: what a crate may not do is what its list may not name.
 set -eu
 cd "$(dirname "$0")/.."
@@ -31,9 +32,11 @@ never() {
 never coconet "pure: no IO, no async" \
     tokio mio async-io nix rustix socket2 clap anyhow noq noq-proto noq-udp rustls hyper axum rusqlite tracing-subscriber
 never coco-tunnel "a library: no storage, no command line" \
-    rusqlite clap anyhow axum hyper toml tracing-subscriber cocod coco-manager cococtl
+    rusqlite clap anyhow axum hyper toml tracing-subscriber coco-sandbox cocod coco-manager cococtl
+never coco-sandbox "what every daemon gives up: knows no networks" \
+    tokio clap anyhow noq rusqlite tracing coconet coco-tunnel cocod coco-manager cococtl
 never cococtl "talks to its daemon only" \
-    coco-tunnel noq noq-proto noq-udp rustls snow ring rusqlite axum cocod coco-manager
+    coco-tunnel coco-sandbox noq noq-proto noq-udp rustls snow ring rusqlite axum cocod coco-manager
 never cocod "talks to managers by wire only" coco-manager cococtl
 never coco-manager "talks to nodes by wire only" cocod cococtl
 

@@ -37,6 +37,8 @@ packages() {
         echo nftables conntrack util-linux
         # Reading --json, sockets and processes from outside.
         echo jq iproute2 procps
+        # What systemd thinks of the units that start the daemons.
+        echo systemd
         # Lints for the scripts and the man pages.
         echo shellcheck mandoc
         ;;

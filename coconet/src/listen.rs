@@ -32,7 +32,9 @@ pub enum ListenError {
     #[error("a place to listen looks like 127.0.0.1:5554, [::1]:5554 or unix:/PATH")]
     Shape,
     /// A path that is not plain.
-    #[error("the path of a unix socket begins with /, names a file, and has no .., spaces or control characters")]
+    #[error(
+        "the path of a unix socket begins with /, names a file, and has no .., spaces or control characters"
+    )]
     Path,
     /// A path that no socket can have.
     #[error("the path of a unix socket has at most {UNIX_PATH_MAX} bytes")]

@@ -11,8 +11,11 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use coco_manager::config::{Config, Listen, Public, sample};
 use coco_manager::notify::{READY, STOPPING, notify};
+use coco_manager::sandbox;
 use coco_manager::server::{Server, ServerError};
 use coco_manager::state_dir::{StateDir, StateDirError, fresh_keys};
+use coco_sandbox::Keeps;
+use coco_sandbox::trial::{Preparation, let_through, table};
 use coconet::key::NodeKeys;
 use coconet::manager_addr::ManagerAddr;
 use tokio::signal::unix::{SignalKind, signal};
@@ -57,6 +60,9 @@ enum Command {
     Check {
         #[command(flatten)]
         state: StateArg,
+        /// Enter the sandbox as well, try to leave it, and print what came of it
+        #[arg(long)]
+        sandbox: bool,
     },
     /// Print the manager address
     Address {
@@ -83,7 +89,7 @@ pub(crate) fn main() -> ExitCode {
             }
         },
         Command::Run { state } => run(&state.dir),
-        Command::Check { state } => check(&state.dir),
+        Command::Check { state, sandbox } => check(&state.dir, *sandbox),
         Command::Address { state } => address(&state.dir),
     };
     match outcome {
@@ -107,12 +113,20 @@ fn address(dir: &Path) -> anyhow::Result<()> {
     print(&manager_addr(&dir.keys()?, &config.public, config.tls.address_port()))
 }
 
-fn check(dir: &Path) -> anyhow::Result<()> {
+fn check(dir: &Path, sandbox: bool) -> anyhow::Result<()> {
     let dir = StateDir::open(dir)?;
     let config = dir.config()?;
     let keys = dir.keys()?;
     drop(dir.storage()?);
     print(&manager_addr(&keys, &config.public, config.tls.address_port()))?;
+    if sandbox {
+        let keeps = sandbox::keeps(&config, dir.path());
+        let preparation = Preparation::new(&keeps);
+        let report = coco_sandbox::enter(&keeps)?;
+        let attempts = preparation.run();
+        print(&table(&report, &attempts))?;
+        let_through(&attempts)?;
+    }
     print("ok")
 }
 
@@ -121,7 +135,7 @@ fn run(dir: &Path) -> anyhow::Result<()> {
     let config = dir.config()?;
     let keys = dir.keys()?;
     start_log()?;
-    // A core dump would hold the keys.
+    // A core dump would hold the keys; the sandbox comes later, and can be switched off.
     nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0)
         .context("core dumps cannot be turned off")?;
     let lock = dir.lock()?;
@@ -130,7 +144,7 @@ fn run(dir: &Path) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    runtime.block_on(serve(&config, keys, storage))?;
+    runtime.block_on(serve(&config, keys, storage, &sandbox::keeps(&config, dir.path())))?;
     drop(lock);
     Ok(())
 }
@@ -139,10 +153,11 @@ async fn serve(
     config: &Config,
     keys: NodeKeys,
     storage: coco_manager::storage::sqlite::Sqlite,
+    keeps: &Keeps,
 ) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
-    let server = Server::bind(config, keys, storage)?;
+    let server = Server::bind_then(config, keys, storage, || sandbox::enter(keeps))?;
     tracing::info!(listen = ?server.addresses(), metrics = ?server.metrics(), "serving");
     notify(READY);
     let shutdown = async {
@@ -221,6 +236,9 @@ fn hint(error: &anyhow::Error) -> Option<String> {
         ServerError::Tls(_) => Some(
             "see `listen` of [tls] in manager.toml; a port below 1024 needs CAP_NET_BIND_SERVICE".to_owned(),
         ),
+        ServerError::Sandbox(_) => {
+            Some("see [sandbox] in manager.toml, by which the layer can be left off".to_owned())
+        }
         ServerError::Storage(_) => Some("restore manager.db from a backup".to_owned()),
         ServerError::Thread(_) | ServerError::Desk => None,
     }

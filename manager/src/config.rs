@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 
+use coco_sandbox::{Layer, NoLayer};
 use coco_tunnel::carrier::server;
 use coconet::manager_addr::{Host, TLS_PORT, split_location};
 use coconet::name::Name;
@@ -37,6 +38,9 @@ pub struct Config {
     /// `[probe]`.
     #[serde(default)]
     pub probe: Probe,
+    /// `[sandbox]`.
+    #[serde(default)]
+    pub sandbox: Sandbox,
     /// The plan of every network here, one of `plans`; none when absent.
     #[serde(default)]
     pub plan: Option<Name>,
@@ -85,6 +89,35 @@ const UNITS: [(&str, u64); 9] = [
 pub struct Metrics {
     /// Where to serve them, by HTTP, on this machine only; nowhere when absent.
     pub listen: Option<Here>,
+}
+
+/// `[sandbox]`: what the manager gives up once it listens.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sandbox {
+    /// Whether there is one at all.
+    pub enabled: bool,
+    /// Layers that are left off, to find out what goes wrong.
+    pub off: Vec<OffLayer>,
+}
+
+/// The name of a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct OffLayer(pub Layer);
+
+impl Default for Sandbox {
+    fn default() -> Self {
+        Self { enabled: true, off: Vec::new() }
+    }
+}
+
+impl TryFrom<String> for OffLayer {
+    type Error = NoLayer;
+
+    fn try_from(text: String) -> Result<Self, NoLayer> {
+        text.parse().map(Self)
+    }
 }
 
 /// `[probe]`: for nodes that want to know what kind of NAT they are behind.
@@ -290,6 +323,12 @@ relay_bytes_per_month = "100 MB"
 # not named; name it where a firewall has to let it in.
 [probe]
 #port = 4434
+
+# Once it listens, the manager gives up all it does not need: `coco-manager check --sandbox` tries what is left.
+# Layers that are off, to find out what goes wrong: privileges, dumps, capabilities, files, ports, signals, calls.
+[sandbox]
+#enabled = true
+#off = []
 "#,
         listen = listen.join(", "),
         public = public.location(),
@@ -425,6 +464,7 @@ mod tests {
         let plans = BTreeMap::from([("free".parse().unwrap(), free())]);
         let (limits, metrics) = (Limits::default(), Metrics::default());
         let expected = Config {
+            sandbox: Sandbox::default(),
             listen,
             public,
             limits,
@@ -437,6 +477,7 @@ mod tests {
         assert_eq!(parse(&text), Ok(expected.clone()));
         let uncommented = text.replace("\n#networks", "\nnetworks").replace("\n#sessions", "\nsessions");
         let uncommented = uncommented.replace("\n#plan", "\nplan");
+        let uncommented = uncommented.replace("\n#enabled", "\nenabled").replace("\n#off", "\noff");
         let uncommented = uncommented.replace("\n#listen", "\nlisten");
         let uncommented = uncommented.replace("\n#port", "\nport").replace("\n#connections", "\nconnections");
         let metrics = Metrics { listen: Some(Here(METRICS.parse().unwrap())) };

@@ -6,6 +6,8 @@
 //! to one task, the `desk`, which owns every network and knows who is where ([`presence`]), so that nothing is locked and requests have one order. An entry is answered with its stamp
 //! only after the storage has it on disk.
 //!
+//! Once it listens it gives up all that it does not need ([`sandbox`]).
+//!
 //! Nodes learn by `probe` what their NATs are like. What the relay carries is counted and bounded by `metering`; [`metrics`] shows it to the operator.
 //!
 //! The manager orders, introduces and relays; it authors nothing. Every member verifies every entry again.
@@ -21,6 +23,7 @@ mod network;
 pub mod notify;
 pub mod presence;
 mod probe;
+pub mod sandbox;
 pub mod server;
 mod session;
 pub mod state_dir;

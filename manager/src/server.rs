@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime};
 
+use coco_sandbox::EnterError;
 use coco_tunnel::carrier::server::{self as carrier, ListenError, Refused, source};
 use coco_tunnel::endpoint::{Accepting, Endpoint, EndpointOptions};
 use coco_tunnel::relay;
@@ -65,6 +66,9 @@ pub enum ServerError {
     /// No TLS.
     #[error(transparent)]
     Tls(#[from] ListenError),
+    /// No sandbox.
+    #[error(transparent)]
+    Sandbox(#[from] EnterError),
     /// No thread.
     #[error("cannot start the storage thread")]
     Thread(#[source] io::Error),
@@ -75,7 +79,18 @@ pub enum ServerError {
 
 impl Server {
     /// Verify what is stored, and listen. Within a tokio runtime.
-    pub fn bind(config: &Config, keys: NodeKeys, mut storage: impl Storage) -> Result<Self, ServerError> {
+    pub fn bind(config: &Config, keys: NodeKeys, storage: impl Storage) -> Result<Self, ServerError> {
+        Self::bind_then(config, keys, storage, || Ok(()))
+    }
+
+    /// As [`Server::bind`]. Once it listens everywhere, and before the first packet is read and the first thread
+    /// starts, `seal` gives up what is not needed any more.
+    pub fn bind_then(
+        config: &Config,
+        keys: NodeKeys,
+        mut storage: impl Storage,
+        seal: impl FnOnce() -> Result<(), EnterError>,
+    ) -> Result<Self, ServerError> {
         let started = Instant::now();
         let mut presence = Here::default();
         let ledgers = replay(&mut storage)?;
@@ -108,8 +123,8 @@ impl Server {
             };
             carrier::Server::bind(listen.addresses(), &keys, limits)
         });
+        let carriers = carriers.transpose()?;
 
-        let (handle, thread) = thread::spawn(storage).map_err(ServerError::Thread)?;
         let (messages, inbox) = mpsc::channel(DESK_QUEUE);
         let counters = Arc::new(Counters::new());
         let metrics = config.metrics.listen.map(|crate::config::Here(address)| {
@@ -122,6 +137,10 @@ impl Server {
             };
             Metrics::bind(address, sources).map_err(|error| ServerError::Metrics(address, error))
         });
+        let metrics = metrics.transpose()?;
+        seal()?;
+        // From here on, nothing privileged.
+        let (handle, thread) = thread::spawn(storage).map_err(ServerError::Thread)?;
         let kept = Kept { presence, ledgers, relayed };
         let relay = Relay { control, strangers, endpoint: endpoint.clone() };
         let desk = Desk::new(Arc::new(keys), config, Arc::clone(&counters), handle.clone(), kept, relay);
@@ -130,8 +149,8 @@ impl Server {
             endpoint,
             desk: tokio::spawn(desk.run(inbox)),
             storage: thread,
-            metrics: metrics.transpose()?,
-            carriers: carriers.transpose()?,
+            metrics,
+            carriers,
             limits: config.limits,
         })
     }

@@ -156,6 +156,11 @@ impl StateDir {
         Sqlite::open(&path).map_err(|source| StateDirError::Database { path, source })
     }
 
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// The configuration file.
     pub fn config_path(&self) -> PathBuf {
         self.0.join(CONFIG)

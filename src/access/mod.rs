@@ -12,7 +12,8 @@
 //! *Who holds it.* A socket belongs to the user who made it, whoever holds it since; one that came to a unix
 //! socket, to the user who connected it ([`unix_owner`]). `exe:` and `unit:` look
 //! at every process that holds it when it is judged, and each must fit; a process that this daemon may not
-//! look into (of another user, unless it runs as root) fits no such rule.
+//! look into (of another user, unless it runs as root) fits no such rule. The daemon itself can look into none,
+//! for its sandbox forbids that; a process of its own does ([`crate::lookups`]).
 
 mod process;
 mod rule;
@@ -22,6 +23,7 @@ mod unix;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::lookups;
 pub use rule::{RULES_MAX, Rule, RuleError, Rules};
 pub use socket::{Owner, Transport, owner};
 pub use unix::unix_owner;
@@ -74,20 +76,30 @@ impl Access {
 
     async fn look(&self, owner: io::Result<Owner>) -> Result<(), Refusal> {
         let owner = owner.map_err(Refusal::Unknown)?;
-        if self.rules.fit_user(owner.uid) {
+        if self.rules.fit_number(owner.uid) {
             return Ok(());
         }
-        if self.rules.look_at_processes() {
-            let rules = self.rules.clone();
-            // It reads a file for every descriptor there is.
-            let looking = tokio::task::spawn_blocking(move || {
-                let holders = process::holders(owner.inode);
-                !holders.is_empty() && holders.iter().all(|holder| rules.fit_process(holder))
-            });
-            if looking.await.unwrap_or(false) {
-                return Ok(());
-            }
+        if self.rules.look_at_names() && self.told(lookups::user_fits(owner.uid, &self.rules).await) {
+            return Ok(());
+        }
+        if self.rules.look_at_processes() && self.told(lookups::holders_fit(owner.inode, &self.rules).await) {
+            return Ok(());
         }
         Err(Refusal::NotAllowed { uid: owner.uid })
     }
+
+    /// Who is not known is not let in.
+    fn told(&self, fits: io::Result<bool>) -> bool {
+        fits.unwrap_or_else(|error| {
+            tracing::warn!(rules = ?self.rules.texts(), %error, "cannot look up who may use a tunnel");
+            false
+        })
+    }
+}
+
+/// Whether there are processes that hold the socket `inode`, and all of them fit some of `rules`. It reads a
+/// file for every descriptor there is.
+pub(crate) fn holders_fit(inode: u64, rules: &Rules) -> bool {
+    let holders = process::holders(inode);
+    !holders.is_empty() && holders.iter().all(|holder| rules.fit_process(holder))
 }

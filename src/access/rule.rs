@@ -82,21 +82,38 @@ impl Rules {
         self.0.iter().map(ToString::to_string).collect()
     }
 
-    /// Whether sockets of a user are let in, whoever holds them.
-    pub(super) fn fit_user(&self, uid: u32) -> bool {
+    /// Whether sockets of a user are let in by that user's number, or as the daemon's own.
+    pub(super) fn fit_number(&self, uid: u32) -> bool {
         let own = Uid::effective().as_raw();
         if self.is_usual() {
             return uid == own;
         }
         self.0.iter().any(|rule| match rule {
             Rule::User(Named::Number(number)) => *number == uid,
-            Rule::User(Named::Name(name)) if name == SELF => uid == own,
+            Rule::User(Named::Name(name)) => name == SELF && uid == own,
+            Rule::Group(_) | Rule::Exe(_) | Rule::Unit(_) => false,
+        })
+    }
+
+    /// Whether some rule has a name that the system must be asked for.
+    pub(super) fn look_at_names(&self) -> bool {
+        self.0.iter().any(|rule| match rule {
+            Rule::User(Named::Name(name)) => name != SELF,
+            Rule::Group(_) => true,
+            Rule::User(Named::Number(_)) | Rule::Exe(_) | Rule::Unit(_) => false,
+        })
+    }
+
+    /// Whether sockets of a user are let in, whoever holds them. Asks the system for names and groups.
+    pub(crate) fn fit_user(&self, uid: u32) -> bool {
+        let named = |rule: &Rule| match rule {
             Rule::User(Named::Name(name)) => {
                 User::from_name(name).ok().flatten().is_some_and(|user| user.uid.as_raw() == uid)
             }
             Rule::Group(group) => gid(group).is_some_and(|gid| is_member(uid, gid)),
-            Rule::Exe(_) | Rule::Unit(_) => false,
-        })
+            Rule::User(Named::Number(_)) | Rule::Exe(_) | Rule::Unit(_) => false,
+        };
+        self.fit_number(uid) || self.0.iter().any(named)
     }
 
     /// Whether some rule is about processes.

@@ -31,12 +31,8 @@ fn peer(stream: &UnixStream) -> io::Result<u64> {
     let own = fstat(stream)?.st_ino;
     // The kernel's question has 32 bits for it.
     let inode = own.try_into().map_err(|_| io::Error::from(io::ErrorKind::Unsupported))?;
-    let request = UnixRequest {
-        state_flags: StateFlags::all(),
-        inode,
-        show_flags: ShowFlags::PEER,
-        cookie: NO_COOKIE,
-    };
+    let request =
+        UnixRequest { state_flags: StateFlags::all(), inode, show_flags: ShowFlags::PEER, cookie: NO_COOKIE };
     match ask(SockDiagMessage::UnixRequest(request))? {
         SockDiagMessage::UnixResponse(found) => {
             found.peer().map(u64::from).ok_or_else(|| io::ErrorKind::NotFound.into())

@@ -7,13 +7,14 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use coco_sandbox::Report;
 use coco_tunnel::carrier::proxy::Proxies;
 use coco_tunnel::forward::Service;
 use coconet::calendar::MonthError;
 use coconet::control::{
     Cameras, CreateInvite, CreateNetwork, Doctor, Done, Expose, FindCameras, InvitePurpose, Invited,
-    JoinNetwork, Members, Network, Networks, OPEN_TIMEOUT_S, Open, Ping, Pong, Status, Tunnel, Tunnels,
-    Usage, VERSION,
+    JoinNetwork, Members, Network, Networks, OPEN_TIMEOUT_S, Open, Ping, Pong, SandboxLayer, SandboxState,
+    Status, Tunnel, Tunnels, Usage, VERSION,
 };
 use coconet::grant::Capabilities;
 use coconet::id::NetworkId;
@@ -35,10 +36,12 @@ use crate::config::Config;
 use crate::doctor;
 use crate::events::Events;
 use crate::fault::{Fault, Result};
+use crate::lookups;
 use crate::node::found::{self, Founded};
 use crate::node::uplink::Uplink;
 use crate::node::{Node, node_name};
 use crate::random;
+use crate::sandbox;
 use crate::state_dir::{StateDir, StateDirError};
 use crate::store::{NetworkRow, Served, Store, TunnelEnd};
 use crate::surroundings::Surroundings;
@@ -67,6 +70,7 @@ pub struct Daemon {
     events: Events,
     around: Arc<Surroundings>,
     started_ms: u64,
+    sandbox: Report,
     networks: Mutex<BTreeMap<Name, Arc<Node>>>,
     tunnels: Mutex<BTreeMap<u64, Arc<Opened>>>,
     /// Held while a network or a tunnel that works is written down or forgotten, so that of two requests
@@ -82,6 +86,7 @@ impl Daemon {
         state_dir: StateDir,
         store: Store,
         dirs: SocketDirs,
+        sandbox: Report,
     ) -> Result<Arc<Self>> {
         let around = Arc::new(Surroundings::start(&config));
         let proxy = config.manager.proxy.setting().map_err(|error| Fault::failed(error.to_string()))?;
@@ -98,6 +103,7 @@ impl Daemon {
             events: Events::default(),
             around,
             started_ms: clock::now_ms(),
+            sandbox,
             networks: Mutex::default(),
             tunnels: Mutex::default(),
             adding: tokio::sync::Mutex::default(),
@@ -175,7 +181,19 @@ impl Daemon {
             networks: nodes.iter().map(|node| node.status()).collect(),
             tunnels: self.tunnels().tunnels,
             counters: counters.into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
+            sandbox: self.sandbox(),
         }
+    }
+
+    /// How the sandbox stands; a lookup process that has ended is said as well.
+    fn sandbox(&self) -> Vec<SandboxLayer> {
+        let mut layers = sandbox::told(&self.sandbox);
+        layers.extend(lookups::missing().map(|helper| SandboxLayer {
+            layer: "lookups".to_owned(),
+            state: SandboxState::Missing,
+            why: Some(format!("the process that looks up {helper} has ended: restart the daemon")),
+        }));
+        layers
     }
 
     /// The joined networks.

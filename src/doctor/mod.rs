@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coco_tunnel::carrier::{self, CarrierError};
+use coco_tunnel::names;
 use coco_tunnel::relay::frame::Frame;
 use coco_tunnel::session::Session;
 use coconet::control::{ErrorKind, Examined, ManagerLink};
@@ -104,9 +105,9 @@ async fn facts(node: &Arc<Node>) -> Facts {
 
 /// One address of each family comes first.
 async fn resolve(manager: &ManagerAddr) -> Vec<SocketAddr> {
-    let looked_up = tokio::net::lookup_host((manager.host.as_str(), manager.port));
+    let looked_up = names::look_up(manager.host.as_str(), manager.port);
     let Ok(Ok(found)) = timeout(RESOLVE_WAIT, looked_up).await else { return Vec::new() };
-    let (v4, v6): (Vec<SocketAddr>, Vec<SocketAddr>) = found.partition(SocketAddr::is_ipv4);
+    let (v4, v6): (Vec<SocketAddr>, Vec<SocketAddr>) = found.into_iter().partition(SocketAddr::is_ipv4);
     let half = ADDRESSES_MAX / 2;
     v4.into_iter().take(half).chain(v6.into_iter().take(half)).collect()
 }

@@ -9,6 +9,7 @@ use coco_tunnel::carrier::proxy::Proxies;
 use coco_tunnel::carrier::{self, CarrierError, Line};
 use coco_tunnel::endpoint::{DIAL_MAX, DialError, Endpoint};
 use coco_tunnel::forward::CONNECT_TIMEOUT;
+use coco_tunnel::names;
 use coco_tunnel::session::Session;
 use coco_tunnel::socket::Place;
 use coconet::manager_addr::ManagerAddr;
@@ -105,9 +106,9 @@ async fn reach_one(endpoint: &Endpoint, manager: &ManagerAddr, uplink: &Uplink) 
 
 async fn resolve(manager: &ManagerAddr) -> Result<Vec<SocketAddr>> {
     let location = manager.location();
-    let resolved = tokio::net::lookup_host((manager.host.as_str(), manager.port));
+    let resolved = names::look_up(manager.host.as_str(), manager.port);
     match tokio::time::timeout(CONNECT_TIMEOUT, resolved).await {
-        Ok(Ok(addresses)) => Ok(addresses.collect()),
+        Ok(Ok(addresses)) => Ok(addresses),
         Ok(Err(error)) => Err(Fault::timed_out(format!("cannot resolve the manager {location}"))
             .because(&error)
             .hint("check the host in the manager's address, and this machine's DNS")),

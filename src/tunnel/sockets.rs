@@ -118,7 +118,9 @@ impl Sockets {
                 io::ErrorKind::AddrInUse => {
                     fault.hint("choose another port with --listen, or leave it out for a free one")
                 }
-                io::ErrorKind::PermissionDenied => fault.hint("choose a port above 1023 with --listen"),
+                io::ErrorKind::PermissionDenied => fault.hint(
+                    "choose a port above 1023 with --listen, or add it to tunnel.ports in the configuration",
+                ),
                 _ => fault,
             }
         })
@@ -158,7 +160,11 @@ impl Sockets {
                         Some(udp) => udp.local_addr()?,
                         None => bound,
                     };
-                    return Ok(Self { streams: tcp.map(Streams::Tcp), datagrams, place: Listen::Ip(address) });
+                    return Ok(Self {
+                        streams: tcp.map(Streams::Tcp),
+                        datagrams,
+                        place: Listen::Ip(address),
+                    });
                 }
                 // The port that TCP got is taken for UDP: another one will do, where any would.
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse && address.port() == 0 && left > 0 => {

@@ -140,6 +140,11 @@ impl Net {
         self.manager = Some(manager);
     }
 
+    /// The manager's process.
+    pub(crate) fn manager(&self) -> &Process {
+        self.manager.as_ref().unwrap()
+    }
+
     /// End the manager, without warning.
     pub(crate) fn kill_manager(&mut self) {
         self.manager = None;
@@ -152,6 +157,7 @@ impl Net {
             lab: Rc::clone(&self.lab),
             host: None,
             environment: Vec::new(),
+            config: None,
             daemon: None,
         };
         app.start();
@@ -173,6 +179,7 @@ pub(crate) struct App {
     lab: Rc<Lab>,
     host: Option<Arc<Host>>,
     environment: Vec<(String, String)>,
+    config: Option<String>,
     daemon: Option<Process>,
 }
 
@@ -190,7 +197,7 @@ impl App {
         environment: Vec<(String, String)>,
     ) -> Self {
         let (lab, host) = (Rc::clone(lab), Some(Arc::clone(host)));
-        let mut app = Self { name: name.to_owned(), lab, host, environment, daemon: None };
+        let mut app = Self { name: name.to_owned(), lab, host, environment, config: None, daemon: None };
         app.start();
         app
     }
@@ -208,8 +215,8 @@ impl App {
         };
         if self.host.is_none() {
             // On the machine's own network a test has nothing to say.
-            let config = self.lab.path("cocod.toml");
-            fs::write(&config, "[lan]\ndiscovery = false\n").unwrap();
+            let config = self.lab.path(&format!("{}.toml", self.name));
+            fs::write(&config, self.config.as_deref().unwrap_or("[lan]\ndiscovery = false\n")).unwrap();
             command.arg("--config").arg(config);
         }
         command.args(["--app", &self.name]).arg("--state").arg(self.lab.path(&self.name));
@@ -224,6 +231,11 @@ impl App {
         });
         self.daemon = Some(daemon);
         started
+    }
+
+    /// Start it with that configuration from now on.
+    pub(crate) fn configure(&mut self, config: &str) {
+        self.config = Some(config.to_owned());
     }
 
     /// End the daemon, without warning.

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 pub(crate) const PYTHON: &str = "/usr/bin/python3";
 
 /// The programs of others, and the Debian packages they are in.
-const PACKAGES: [(&str, &str); 10] = [
+const PACKAGES: [(&str, &str); 12] = [
     ("curl", "curl"),
     ("cvlc", "vlc-bin"),
     ("ffprobe", "ffmpeg"),
@@ -18,6 +18,8 @@ const PACKAGES: [(&str, &str); 10] = [
     ("mosquitto_sub", "mosquitto-clients"),
     ("nginx", "nginx"),
     ("setpriv", "util-linux"),
+    ("systemd-analyze", "systemd"),
+    ("systemd-socket-activate", "systemd"),
     ("wrk", "wrk"),
 ];
 

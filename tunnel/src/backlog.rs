@@ -164,7 +164,11 @@ impl Lane {
         let mut read = pin!(read);
         poll_fn(|context| {
             let polled = read.as_mut().poll(context).map(|got| {
-                if more(&got) { self.got() } else { self.caught_up() }
+                if more(&got) {
+                    self.got()
+                } else {
+                    self.caught_up()
+                }
                 got
             });
             if polled.is_pending() {
@@ -234,9 +238,8 @@ fn plan<'a>(lanes: impl Iterator<Item = &'a Arc<Marks>>, now: u64, own_room: u32
         let surplus = behind.len().saturating_sub(places);
         if surplus > 0 {
             behind.sort_by_key(|marks| marks.read_at.load(Ordering::Relaxed));
-            let gone = |marks: &&&Arc<Marks>| {
-                is_past(marks.read_at.load(Ordering::Relaxed), now, GIVE_UP_AFTER)
-            };
+            let gone =
+                |marks: &&&Arc<Marks>| is_past(marks.read_at.load(Ordering::Relaxed), now, GIVE_UP_AFTER);
             plan.given_up.extend(behind.iter().take(surplus).take_while(gone).map(|marks| Arc::clone(marks)));
         }
         let kept = u32::try_from(behind.len().min(places)).unwrap_or(u32::MAX);

@@ -17,6 +17,7 @@ pub mod flow;
 pub mod forward;
 pub mod frame;
 pub mod greeting;
+pub mod names;
 pub mod noise;
 pub mod paths;
 pub mod relay;

@@ -1,6 +1,6 @@
 //! `status`: the daemon on one screen. `cococtl` alone adds the next sensible step.
 
-use coconet::control::{ManagerLink, Network, Peer, PeerLink, Status, Tunnel};
+use coconet::control::{ManagerLink, Network, Peer, PeerLink, SandboxLayer, SandboxState, Status, Tunnel};
 use coconet::id::NetworkId;
 use coconet::ledger::{NetworkKind, NodeKind};
 
@@ -56,6 +56,7 @@ fn screen(status: &Status, now_ms: u64) -> Vec<String> {
     if !refused.is_empty() {
         lines.push(field("refused", &refused.join(", ")));
     }
+    lines.extend(sandbox(&status.sandbox));
     if status.networks.is_empty() {
         lines.push(field("networks", "none joined"));
     }
@@ -69,6 +70,25 @@ fn screen(status: &Status, now_ms: u64) -> Vec<String> {
         lines.push(field("tunnels", "none"));
     } else {
         lines.extend(tunnel::table(&status.tunnels));
+    }
+    lines
+}
+
+/// The layers that are in force on one line, and what misses on lines of its own.
+fn sandbox(layers: &[SandboxLayer]) -> Vec<String> {
+    let in_force = layers.iter().filter(|layer| layer.state == SandboxState::InForce);
+    let in_force: Vec<String> = in_force.map(|layer| clean(&layer.layer)).collect();
+    let in_force = if in_force.is_empty() { "none".to_owned() } else { in_force.join(" ") };
+    let mut lines = vec![field("sandbox", &in_force)];
+    for SandboxLayer { layer, state, why } in layers {
+        let state = match state {
+            SandboxState::InForce => continue,
+            SandboxState::Partly => "partly",
+            SandboxState::Missing => "MISSING",
+            SandboxState::Off => "OFF",
+        };
+        let why = why.as_ref().map_or_else(String::new, |why| format!(": {}", clean(why)));
+        lines.push(field("", &format!("{} {state}{why}", clean(layer))));
     }
     lines
 }
@@ -234,6 +254,12 @@ mod tests {
         serde_json::from_value(json!({
             "version": 1, "app": "player", "program": "0.1.0", "pid": 7, "started_ms": 0, "state_dir": "/s",
             "networks": [network], "tunnels": [], "counters": {"hello": 3, "initial": 0},
+            "sandbox": [
+                {"layer": "privileges", "state": "in-force"}, {"layer": "calls", "state": "in-force"},
+                {"layer": "ports", "state": "partly", "why": "any address can be connected to"},
+                {"layer": "files", "state": "missing", "why": "this kernel has no Landlock"},
+                {"layer": "dumps", "state": "off"},
+            ],
         }))
         .unwrap()
     }
@@ -243,6 +269,10 @@ mod tests {
         let expected = "\
 app       player, cocod 0.1.0, pid 7, up 3 h
 refused   hello 3
+sandbox   privileges calls
+          ports partly: any address can be connected to
+          files MISSING: this kernel has no Landlock
+          dumps OFF
 
 network   home, 2 users, 1 node, net:a4dqobyha4
 node      viewer, app of alice (owner)

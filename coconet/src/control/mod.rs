@@ -42,6 +42,7 @@ pub mod facts;
 mod ledger;
 mod network;
 pub mod paths;
+mod sandbox;
 mod tunnel;
 mod usage;
 
@@ -58,6 +59,7 @@ pub use network::{
     CreateInvite, CreateNetwork, InvitePurpose, Invited, JoinNetwork, LedgerStatus, ManagerLink,
     ManagerStatus, Member, MemberNode, Members, Network, Networks, Peer, PeerLink, ResourceLine, SelfNode,
 };
+pub use sandbox::{SandboxLayer, SandboxState};
 pub use tunnel::{Direction, Expose, OPEN_TIMEOUT_S, Open, Ping, Pong, Tunnel, TunnelState, Tunnels};
 pub use usage::{QuotaWarning, Usage, UsageDay, UsageNode, percent};
 
@@ -88,6 +90,9 @@ pub struct Status {
     pub tunnels: Vec<Tunnel>,
     /// What it refused or dropped since it started, by name.
     pub counters: std::collections::BTreeMap<String, u64>,
+    /// What it has given up, layer by layer.
+    #[serde(default)]
+    pub sandbox: Vec<SandboxLayer>,
 }
 
 /// An answer that only says "done".

@@ -178,6 +178,8 @@ fn connect(path: &Path) -> Result<Connection, StorageError> {
         return Err(StorageError::Other(format!("this file system cannot hold a write-ahead log ({mode})")));
     }
     connection.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
+    // The sandbox has no directory for temporary files.
+    connection.pragma_update(None, "temp_store", "MEMORY").map_err(failed)?;
     connection.pragma_update(None, "trusted_schema", false).map_err(failed)?;
     Ok(connection)
 }

@@ -135,6 +135,7 @@ impl House {
     /// One that is configured so.
     pub(crate) fn with(storage: impl Storage, configure: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config {
+            sandbox: coco_manager::config::Sandbox::default(),
             listen: Listen::new(vec![loopback()]).unwrap(),
             public: "127.0.0.1:4433".parse().unwrap(),
             limits: Limits::default(),

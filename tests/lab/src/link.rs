@@ -25,6 +25,9 @@ const BATCH: usize = 64;
 /// Larger than any packet: the devices do no segmentation offload.
 const PACKET_SIZE: usize = 1 << 16;
 
+/// Packets the system holds until the line takes them: it loses nothing while its thread waits for a processor.
+const QUEUE: u32 = 20_000;
+
 /// How a line treats packets, the same in both directions. The default is a perfect line.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Conditions {
@@ -161,7 +164,8 @@ fn directions(conditions: Conditions) -> [Conditions; 2] {
 
 fn tun(namespace: &Namespace, device: &str, mtu: u16) -> SyncDevice {
     let tun = namespace.enter(|| {
-        DeviceBuilder::new().name(device).mtu(mtu).build_sync().expect("making a TUN device (/dev/net/tun)")
+        let device = DeviceBuilder::new().name(device).mtu(mtu).tx_queue_len(QUEUE);
+        device.build_sync().expect("making a TUN device (/dev/net/tun)")
     });
     tun.set_nonblocking(true).expect("making a TUN device non-blocking");
     tun

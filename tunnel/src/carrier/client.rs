@@ -18,6 +18,7 @@ use tokio_rustls::client::TlsStream;
 use super::proxy::{Proxies, Proxy, ProxyError};
 use super::{CONNECT_TIMEOUT, Line, identity, tune};
 use crate::endpoint::{DIAL_MAX, Endpoint};
+use crate::names;
 
 /// Head start of an address before the next one is tried beside it (RFC 8305).
 const STAGGER: Duration = Duration::from_millis(250);
@@ -123,9 +124,9 @@ async fn through(proxy: &Proxy, host: &Host, port: u16) -> Result<TcpStream, Car
     let unusable = |error| CarrierError::Proxy { proxy: proxy.to_string(), error };
     let broken =
         |error| CarrierError::Connect { host: proxy.host.as_str().to_owned(), port: proxy.port, error };
-    let resolved = timeout(CONNECT_TIMEOUT, tokio::net::lookup_host((proxy.host.as_str(), proxy.port)));
+    let resolved = timeout(CONNECT_TIMEOUT, names::look_up(proxy.host.as_str(), proxy.port));
     let addresses = match resolved.await {
-        Ok(resolved) => resolved.map_err(broken)?.collect(),
+        Ok(resolved) => resolved.map_err(broken)?,
         Err(_) => return Err(CarrierError::TimedOut("resolving the proxy's name")),
     };
     let mut tcp = any(addresses, proxy.host.as_str(), proxy.port).await?;

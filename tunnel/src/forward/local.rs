@@ -14,6 +14,8 @@ use socket2::SockRef;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpStream, UnixStream, tcp, unix};
 
+use crate::names;
+
 /// Longest wait for a target to accept, all its addresses together. A camera that answers does so in
 /// milliseconds; a switched-off one should not keep the viewer for the kernel's two minutes.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -43,7 +45,10 @@ pub(super) enum Writer<'a> {
 pub async fn connect(place: &Place) -> io::Result<Local> {
     let connecting = async {
         match place {
-            Place::Net { host, port } => TcpStream::connect((host.as_str(), *port)).await.map(Local::tcp),
+            Place::Net { host, port } => {
+                let addresses = names::look_up(host.as_str(), *port).await?;
+                TcpStream::connect(&addresses[..]).await.map(Local::tcp)
+            }
             Place::Unix(path) => UnixStream::connect(path).await.map(Local::Unix),
         }
     };

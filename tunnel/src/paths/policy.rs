@@ -11,7 +11,8 @@
 //! ([`patience`]), or when most of what was sent is lost (`LOSSY`), whatever small packets still pass. Then the next
 //! best is used, and the failed one is closed, so that its data goes by another, as soon as the first
 //! acknowledgement has proved that this one works. A place that fails by loss is avoided for [`AVOID_MIN`], and
-//! twice as long each time it fails again at once, up to [`AVOID_MAX`].
+//! twice as long each time it fails again at once, up to [`AVOID_MAX`]; and so is one that falls silent twice within
+//! `AMENDS` while another works.
 //!
 //! *Darkness.* When every way has failed before one has proved itself, it is not the ways: nothing is closed then,
 //! and nothing held against any place. What is under way on a way that is closed counts as lost only after three probe
@@ -210,6 +211,8 @@ pub struct Policy {
     pulses: BTreeMap<PathId, Pulse>,
     /// The ways that have failed since one proved itself.
     left: BTreeSet<PathId>,
+    /// When places last fell silent while another worked.
+    fell: BTreeMap<Place, Instant>,
     /// The way that the other side cannot use.
     refused: Option<PathId>,
     /// When every way was last found to fail.
@@ -277,6 +280,7 @@ impl Policy {
             total: 0,
             pulses: BTreeMap::new(),
             left: BTreeSet::new(),
+            fell: BTreeMap::new(),
             refused: None,
             dark: None,
             awoke: None,
@@ -307,6 +311,7 @@ impl Policy {
     /// Addresses have changed at one of the ends: probe now, and hold nothing against any place.
     pub fn changed(&mut self, now: Instant) {
         self.avoided.clear();
+        self.fell.clear();
         (self.round, self.pause) = (Some(now), ROUND_MIN);
     }
 
@@ -316,7 +321,7 @@ impl Policy {
     pub fn refused(&mut self, now: Instant, way: &Way) -> bool {
         let believed = !self.has_just_awoken(now);
         if believed && self.chosen == Some(way.id) && self.manners.dialled {
-            if !self.waits_for(way.id) {
+            if !self.is_silent(now, way.id) {
                 self.avoid(now, way.place);
             }
             self.round = Some(now);
@@ -336,6 +341,7 @@ impl Policy {
             (self.total, self.used) = (carried, now);
         }
         self.avoided.retain(|_, avoided| avoided.until + AMENDS > now);
+        self.fell.retain(|_, at| *at + AMENDS > now);
         let mut steps = self.feel(now, ways);
         let current = self.chosen.and_then(|id| ways.iter().find(|way| way.id == id)).copied();
         let failure = match &current {
@@ -428,8 +434,13 @@ impl Policy {
             self.dark = Some(now);
             self.left.clear();
             self.avoided.clear();
-        } else if failure == Failure::Lossy || !self.manners.dialled {
-            // Whoever was dialled does not follow back there before the other side has seen to it.
+            self.fell.clear();
+            return;
+        }
+        // Probes pass where data does not: what was found again and fell silent again is no way.
+        let fell = failure == Failure::Silent && self.fell.insert(failed.place, now).is_some();
+        // Whoever was dialled does not follow back there before the other side has seen to it.
+        if failure == Failure::Lossy || fell || !self.manners.dialled {
             self.avoid(now, failed.place);
         }
     }

@@ -380,6 +380,43 @@ fn a_way_the_other_end_cannot_use_is_closed_by_who_dialled() {
     assert!(court.flow(200, true).contains(&close(0)), "once the other is proved");
 }
 
+#[test]
+fn a_way_the_other_end_cannot_use_is_avoided_though_an_answer_is_due_on_it() {
+    let mut court = Court::new(PathMode::DirectFirst, true);
+    court.way(0, direct(WAN), 20);
+    court.way(1, relay(), 40);
+    court.after(0);
+    court.flow(100, false);
+    let way = *court.of_id(0);
+    assert!(court.policy.refused(court.now, &way));
+    court.flow(300, true);
+    court.way(2, direct(WAN), 20);
+    assert!(!court.flow(1500, true).contains(&uses(2, Why::Direct)), "not again so soon");
+    assert!(court.flow(1000, true).contains(&uses(2, Why::Direct)));
+}
+
+#[test]
+fn a_place_that_is_found_again_and_falls_silent_again_is_avoided() {
+    let mut court = Court::new(PathMode::DirectFirst, true);
+    court.way(0, relay(), 40);
+    court.after(0);
+    let mut silent = |id: u32| {
+        court.way(id, direct(WAN), 20);
+        assert!(court.flow(100, true).contains(&uses(id, Why::Direct)), "{id}");
+        while court.policy.chosen() == Some(PathId::from(id)) {
+            court.flow(100, false);
+        }
+        court.flow(300, true);
+        court.way(10 + id, direct(WAN), 20);
+        let again = court.flow(1000, true).contains(&uses(10 + id, Why::Direct));
+        court.ways.retain(|way| way.id == PathId::ZERO);
+        court.after(1500);
+        again
+    };
+    assert!(silent(1), "once may be chance");
+    assert!(!silent(2), "twice is not");
+}
+
 /// A session with a direct way and a relay, both silent since data was sent by each.
 fn blackout(dialled: bool) -> Court {
     let mut court = Court::new(PathMode::DirectFirst, dialled);

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use coconet::control::facts::UdpFacts;
 use coconet::target::Place;
 use coconet::wire::code::Reset;
-use tokio::net::{UdpSocket, lookup_host};
+use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -266,7 +266,7 @@ async fn talk(
 
 async fn look_up(place: &Place) -> io::Result<Vec<SocketAddr>> {
     let Place::Net { host, port } = place else { return Err(io::ErrorKind::Unsupported.into()) };
-    Ok(lookup_host((host.as_str(), *port)).await?.collect())
+    crate::names::look_up(host.as_str(), *port).await
 }
 
 /// A socket that hears the target only.
