@@ -104,6 +104,12 @@ impl Sockets {
             }),
             None if ground.public => Err(Fault::usage("--public needs an address that others reach")
                 .hint("for example --listen 0.0.0.0:8554 --public")),
+            Some(Listen::Ip(address)) if address.ip().is_unspecified() && transports.udp => {
+                Err(Fault::usage(
+                    "datagrams are answered from the address they were sent to, which has to be one",
+                )
+                .hint("--listen with an address of this machine that others reach"))
+            }
             None => Self::bind_ip(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), transports),
             Some(Listen::Ip(address)) => Self::bind_ip(*address, transports),
             Some(Listen::Unix(path)) => Self::bind_unix(path, transports, ground),

@@ -9,14 +9,12 @@ use std::process::Command;
 
 use coconet::control::Tunnel;
 
+use crate::NOBODY;
 use crate::support::net::{App, Net};
 use crate::support::process::run_well;
 use crate::support::programs::{command, theirs};
 use crate::support::targets::{Nginx, echo, serve};
 use crate::support::wait::{PATIENCE, is, until};
-
-/// Another user than the one the tests run as.
-const NOBODY: &str = "65534";
 
 /// Says hello and prints what comes back.
 const TALK: &str = "\

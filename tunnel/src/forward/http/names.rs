@@ -31,8 +31,8 @@ impl Names {
         names
     }
 
-    /// Of a unix socket for `resource` of `network`: as of a listener at 127.0.0.1:80, and `<resource>`. A program has to put some name into its
-    /// request, and no web page gets to a unix socket.
+    /// Of a unix socket for `resource` of `network`: as of a listener at 127.0.0.1:80, and `<resource>`. A
+    /// program has to put some name into its request, and no web page gets to a unix socket.
     pub fn of_unix_socket(resource: &str, network: &str) -> Self {
         let mut names = Self::here(resource, network, HTTP_PORT);
         names.hosts.push(resource.to_ascii_lowercase());
