@@ -17,6 +17,7 @@ use cocod::store::{Database, Store, StoreError};
 use cocod::tunnel::SocketDirs;
 use cocod::{config, control, metrics, sandbox};
 use coconet::control::paths::{DEFAULT_APP, Environment, SOCKET_NAME};
+use coconet::log::{Lines, lines};
 use coconet::name::Name;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::stat::{Mode, umask};
@@ -113,7 +114,8 @@ fn start(args: &Args) -> Result<(), Failure> {
         return sandbox_check::run(&config, &state, &socket).map_err(Failure::Other);
     }
     let level = EnvFilter::try_from_env("COCO_LOG").unwrap_or_else(|_| EnvFilter::new(&config.log.level));
-    tracing_subscriber::fmt().with_env_filter(level).with_writer(std::io::stderr).with_ansi(false).init();
+    let writer = || Lines::new(std::io::stderr());
+    tracing_subscriber::fmt().with_env_filter(level).with_writer(writer).with_ansi(false).init();
     // Packets, streams and control requests share one thread: on the machines this runs on, handing
     // packets between threads costs more than it gives. The disk has a thread of its own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -252,9 +254,9 @@ fn report(error: &anyhow::Error, otherwise: &str) {
             (error.to_string(), causes, state.or(store))
         }
     };
-    eprintln!("error: {message}");
+    eprint!("{}", lines(&format!("error: {message}")));
     for cause in causes {
-        eprintln!("  caused by: {cause}");
+        eprint!("{}", lines(&format!("  caused by: {cause}")));
     }
-    eprintln!("hint: {}", hint.as_deref().unwrap_or(otherwise));
+    eprint!("{}", lines(&format!("hint: {}", hint.as_deref().unwrap_or(otherwise))));
 }

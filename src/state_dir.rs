@@ -3,7 +3,8 @@
 //! Made with mode 0700 and locked for as long as the daemon lives, so that two daemons never share keys.
 //! A `version` file refuses a directory of another layout. Key files are made exclusively with mode
 //! 0600, written through to the disk, and refused when anybody else could have read them. No symbolic
-//! link is followed in it.
+//! link is followed in it; it may itself be reached by one, as service managers have it, and is then judged where
+//! it is.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -88,6 +89,7 @@ impl StateDir {
     pub fn open(path: &Path) -> Result<Self, StateDirError> {
         let failed = |source| StateDirError::Io { path: path.to_owned(), source };
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
+        let path = &path.canonicalize().map_err(failed)?;
         Self::check_private(path)?;
         let lock_path = path.join("lock");
         let lock =
@@ -104,6 +106,8 @@ impl StateDir {
         if !path.exists() {
             return Ok(());
         }
+        let path =
+            &path.canonicalize().map_err(|source| StateDirError::Io { path: path.to_owned(), source })?;
         Self::check_private(path)?;
         let dir = Self { path: path.to_owned(), _lock: None };
         dir.check_layout(false)?;

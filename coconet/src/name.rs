@@ -104,16 +104,27 @@ impl<'b, C> Decode<'b, C> for Name {
 /// Text from a peer, fit for a terminal or a log: control, bidirectional and invisible characters
 /// are dropped, and what is longer than [`SHOWN_MAX`] characters is cut.
 pub fn shown(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control() && !hides(*c)).take(SHOWN_MAX).collect()
+    text.chars().filter(|c| !acts(*c)).take(SHOWN_MAX).collect()
 }
 
 fn allowed(c: char) -> bool {
     c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-')
 }
 
-/// Characters that reorder or hide their neighbours (Unicode Bidi_Control and zero-width ones).
+/// Whether a character acts on a terminal or on its neighbours, or is there without being seen.
+pub(crate) fn acts(c: char) -> bool {
+    c.is_control() || hides(c)
+}
+
+/// Characters that reorder or hide their neighbours (Unicode Bidi_Control and zero-width ones), or are blank
+/// where nobody looks for a space (fillers, annotations, tags).
 fn hides(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    matches!(
+        c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
+            | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}'
+    )
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use coco_manager::state_dir::{StateDir, StateDirError, fresh_keys};
 use coco_sandbox::Keeps;
 use coco_sandbox::trial::{Preparation, let_through, table};
 use coconet::key::NodeKeys;
+use coconet::log::{Lines, lines};
 use coconet::manager_addr::ManagerAddr;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -180,7 +181,8 @@ fn manager_addr(keys: &NodeKeys, public: &Public, tls: Option<NonZeroU16>) -> St
 fn start_log() -> anyhow::Result<()> {
     let text = std::env::var(LOG_VARIABLE).unwrap_or_else(|_| "info".to_owned());
     let filter = EnvFilter::try_new(&text).with_context(|| format!("{LOG_VARIABLE}={text}"))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    let writer = || Lines::new(std::io::stderr());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_target(false).init();
     Ok(())
 }
 
@@ -190,12 +192,12 @@ fn print(line: &str) -> anyhow::Result<()> {
 
 /// The error, its causes, and what to do, on stderr.
 fn complain(error: &anyhow::Error) {
-    let mut text = format!("error: {error}\n");
+    let mut text = lines(&format!("error: {error}"));
     for cause in error.chain().skip(1) {
-        text.push_str(&format!("  caused by: {cause}\n"));
+        text.push_str(&lines(&format!("  caused by: {cause}")));
     }
     if let Some(hint) = hint(error) {
-        text.push_str(&format!("hint: {hint}\n"));
+        text.push_str(&lines(&format!("hint: {hint}")));
     }
     // Nobody is left to tell when stderr is closed.
     let _ = std::io::stderr().write_all(text.as_bytes());

@@ -1,10 +1,10 @@
 //! What a daemon finds when it starts, and will not start with.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
-use crate::refusal::{cocod, refusal};
+use crate::refusal::{NOBODY, cocod, refusal, root};
 use crate::support::net::{HOME, Lab, Net};
 use crate::support::process::run;
 use crate::support::wait::PATIENCE;
@@ -121,6 +121,17 @@ fn a_state_directory_is_for_one_daemon_and_one_user() {
         chmod(&open, mode);
         is_refused(&open, &["0700"]);
     }
+    // Where it is counts, not where the link to it is.
+    let link = net.lab.path("link");
+    symlink(&open, &link).unwrap();
+    is_refused(&link, &["0700"]);
+    chmod(&open, 0o700);
+    assert_eq!(run(cocod(&link).arg("--check"), b"", PATIENCE).code, 0);
+    if root() {
+        chown(&open, Some(NOBODY), None).unwrap();
+        is_refused(&link, &["of this user"]);
+    }
+
     let file = net.lab.path("file");
     fs::write(&file, "").unwrap();
     refusal(&mut cocod(&file), 1);

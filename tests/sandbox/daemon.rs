@@ -176,6 +176,31 @@ fn another_program_of_the_same_user_reads_neither_memory_nor_environment() {
 }
 
 #[test]
+fn nothing_in_a_log_acts_on_the_terminal_of_who_reads_it() {
+    let lab = crate::support::net::Lab::apart();
+    let state = lab.path("evil\u{1b}[2J\u{202e}\nINFO forged");
+    let mut cocod = command(ours("cocod"));
+    cocod.args(["--app", "evil", "--state"]).arg(&state).arg("--socket").arg(lab.path("evil.sock"));
+    let mut daemon = lab.start("evil", &cocod);
+    until("it is ready", PATIENCE, || {
+        daemon.assert_runs();
+        let log = lab.log("evil");
+        is(log.contains("ready"), log)
+    });
+    let log = lab.log("evil");
+    let ready = log.lines().find(|line| line.contains("ready")).unwrap();
+    assert!(ready.contains("evil[2J INFO forged"), "{ready:?}");
+    assert!(!log.contains(['\u{1b}', '\u{202e}']), "{log:?}");
+    // And the last words of one that does not start.
+    let mut cocod = command(ours("cocod"));
+    cocod.args(["--app", "evil", "--state"]).arg(&state).arg("--socket").arg(lab.path("other.sock"));
+    let ran = run(&mut cocod, b"", PATIENCE);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.starts_with("error: another daemon uses"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains(['\u{1b}', '\u{202e}']), "{:?}", ran.stderr);
+}
+
+#[test]
 fn a_daemon_without_a_sandbox_says_so() {
     let net = Net::new();
     let mut camera = net.app("camera");

@@ -12,12 +12,17 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use coconet::control::{Direction, Networks, Tunnel, TunnelState, Tunnels};
+use nix::sys::socket::sockopt::{ReuseAddr, ReusePort};
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, listen, setsockopt, socket,
+};
 use refusal::refuses;
 use support::bytes::Noise;
 use support::net::{App, HOME, Net};
@@ -314,6 +319,39 @@ fn a_tunnel_whose_port_was_taken_meanwhile_waits_for_it() {
     viewer.start();
     viewer.ok(&["tunnel", "close", "service"]);
     assert_eq!(refusal::tunnels(&viewer), 0);
+}
+
+#[test]
+fn a_daemon_that_has_opened_nothing_listens_on_no_port_of_tcp() {
+    let net = Net::new();
+    let (camera, viewer) = net.pair();
+    camera.expose(&format!("tcp://{}", serve(echo)), "service");
+    for daemon in [camera.daemon(), viewer.daemon()] {
+        assert_eq!(listening(daemon.pid()), [0_u16; 0], "web pages can reach what listens there");
+    }
+}
+
+#[test]
+fn nobody_shares_the_port_of_a_tunnel() {
+    let net = Net::new();
+    let (camera, viewer) = net.pair();
+    let target = serve(echo);
+    camera.expose(&format!("tcp+udp://{target}"), "service");
+    let address = viewer.open_address("service");
+    for kind in [SockType::Stream, SockType::Datagram] {
+        for at in [address, SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()))] {
+            let socket = socket(AddressFamily::Inet, kind, SockFlag::empty(), None).unwrap();
+            setsockopt(&socket, ReuseAddr, &true).unwrap();
+            setsockopt(&socket, ReusePort, &true).unwrap();
+            let SocketAddr::V4(v4) = at else { panic!("{at}") };
+            let bound = bind(socket.as_raw_fd(), &SockaddrIn::from(v4));
+            let listening = bound.and_then(|()| match kind {
+                SockType::Stream => listen(&socket, Backlog::new(1).unwrap()),
+                _ => Ok(()),
+            });
+            assert_eq!(listening, Err(nix::Error::EADDRINUSE), "{kind:?} at {at}");
+        }
+    }
 }
 
 /// Run `cococtl` so many times at the same time; the exit codes.
