@@ -10,7 +10,7 @@
 //! ([`own_room`]). Beyond that the stream that was read the longest ago is given up, once that is
 //! [`GIVE_UP_AFTER`] ago: whoever forwards it resets it.
 //!
-//! A stream is a [`Lane`] here. Its reader tells it when it got something and when there was nothing to get;
+//! A stream is a lane here. Its reader tells it when it got something and when there was nothing to get;
 //! for as long as one is behind, a task looks at all of them, and an idle session has none.
 
 use std::collections::BTreeMap;
