@@ -199,7 +199,7 @@ impl Opened {
         let takes_udp = known.is_some_and(|known| known.attributes.takes_udp(known.kind));
         let facts = match kind {
             Kind::Http => Some(Facts::Http(self.http.facts())),
-            Kind::Tcp | Kind::Udp | Kind::Rtsp | Kind::Mqtt => {
+            Kind::Tcp | Kind::Udp | Kind::Rtsp | Kind::Mqtt | Kind::Ip => {
                 takes_udp.then(|| Facts::Udp(self.udp.facts()))
             }
         };
@@ -502,7 +502,9 @@ impl Opened {
                     return;
                 }
             },
-            Kind::Tcp | Kind::Udp | Kind::Mqtt => forward::splice(local, channel, true, meter, cut).await,
+            Kind::Tcp | Kind::Udp | Kind::Mqtt | Kind::Ip => {
+                forward::splice(local, channel, true, meter, cut).await
+            }
         };
         match ended {
             Ok(()) => self.node.heard(peer, self.mode),

@@ -28,6 +28,7 @@ fn answered<T: Send + 'static>(ask: impl FnOnce(SocketAddr) -> T + Send + 'stati
             store,
             SocketDirs::default(),
             coco_sandbox::Report::default(),
+            None,
         )
         .await
         .unwrap();
