@@ -86,7 +86,8 @@ fn a_network_is_watched_while_things_happen_in_it() {
 
     // The terminal may change its size, and is given back as it was.
     screen.resize(60, 12);
-    screen.shows(&["no tunnels", "? help"]);
+    screen.keys(&["3"]);
+    screen.shows(&["no tunnels", "tunnel open RESOURCE", "? help"]);
     screen.keys(&["q"]);
     screen.shows(&["left with 0"]);
     screen.shows_no_more("1 Overview");

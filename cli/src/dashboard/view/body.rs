@@ -4,7 +4,7 @@ use coconet::control::{Usage, percent};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Position, Rect};
 use ratatui::text::Line;
-use ratatui::widgets::Paragraph;
+use ratatui::widgets::{Paragraph, Wrap};
 
 use super::chart::{bar, height};
 use super::{Palette, overview, table};
@@ -34,7 +34,7 @@ pub(super) fn draw(state: &State, palette: Palette, frame: &mut Frame<'_>, area:
     }
     let rows = state.table();
     if rows.rows.is_empty() {
-        frame.render_widget(Paragraph::new(nothing(state)), below);
+        frame.render_widget(Paragraph::new(nothing(state)).wrap(Wrap { trim: false }), below);
         return;
     }
     let selected = state.selected(&rows);
