@@ -16,6 +16,7 @@ use serde::Deserialize;
 pub use port_ranges::{PortRanges, PortRangesError, RANGES_MAX};
 
 use crate::access::Rules;
+use crate::ip::host::NAME_MAX;
 
 /// Longest configuration file, in bytes.
 pub const CONFIG_MAX: u64 = 64 * 1024;
@@ -37,6 +38,8 @@ pub struct Config {
     pub tunnel: TunnelConfig,
     /// Neighbours.
     pub lan: LanConfig,
+    /// IP packets.
+    pub ip: IpConfig,
     /// What is given up at the start.
     pub sandbox: SandboxConfig,
     /// Figures.
@@ -64,6 +67,16 @@ pub struct NodeConfig {
 pub struct LanConfig {
     /// Whether nodes on the same LAN find each other without the manager.
     pub discovery: bool,
+}
+
+/// `[ip]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IpConfig {
+    /// Whether the machine gets an interface by which every program reaches nodes by their addresses.
+    pub host: bool,
+    /// What it is called; empty for `coco-APP`.
+    pub interface: String,
 }
 
 /// `[manager]`.
@@ -229,6 +242,14 @@ pub fn parse(text: &str) -> Result<Config, ConfigError> {
     if !(1..=CLIENTS_MAX).contains(&config.tunnel.max_clients) {
         return Err(value("tunnel.max_clients", "from 1 to 4096"));
     }
+    let interface = &config.ip.interface;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if interface.len() > NAME_MAX
+        || !interface.bytes().all(plain)
+        || interface.bytes().all(|byte| byte == b'.') && !interface.is_empty()
+    {
+        return Err(value("ip.interface", "up to 15 of a-z A-Z 0-9 . _ -"));
+    }
     if config.metrics.listen.0.is_some_and(|address| !address.ip().is_loopback()) {
         return Err(value("metrics.listen", "a loopback address, for example 127.0.0.1:9470"));
     }
@@ -256,6 +277,8 @@ mod tests {
             "max_clients",
             "ports",
             "discovery",
+            "host",
+            "interface",
             "enabled",
             "off",
             "level",
@@ -273,6 +296,9 @@ mod tests {
             ("[node]\nlisten = [\"nonsense\"]", "listen"),
             ("[manager]\nproxy = \"socks5://h:1\"", "manager.proxy: a proxy is reached by http://"),
             ("[tunnel]\nmax_clients = 0", "tunnel.max_clients"),
+            ("[ip]\ninterface = \"a/b\"", "ip.interface"),
+            ("[ip]\ninterface = \"sixteen-letters-\"", "ip.interface"),
+            ("[ip]\ninterface = \"..\"", "ip.interface"),
             ("[metrics]\nlisten = \"0.0.0.0:9470\"", "metrics.listen"),
             ("[metrics]\nlisten = \"9470\"", "listen"),
             ("[tunnel]\nports = [\"8554-\"]", "ports"),

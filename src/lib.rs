@@ -15,6 +15,7 @@ pub mod daemon;
 pub mod doctor;
 pub mod events;
 pub mod fault;
+pub mod ip;
 pub mod lookups;
 pub mod metrics;
 pub mod node;

@@ -11,6 +11,7 @@ use coco_sandbox::{Keeps, Layer, Report, State};
 use cocod::config::{CONFIG_MAX, Config};
 use cocod::daemon::Daemon;
 use cocod::fault::Fault;
+use cocod::ip::host::Host;
 use cocod::lookups::{self, Helper, Helpers};
 use cocod::state_dir::{StateDir, StateDirError};
 use cocod::store::{Database, Store, StoreError};
@@ -127,6 +128,7 @@ async fn run(app: Name, config: Config, door: Door, state: &Path, socket: &Path)
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
     let state_dir = StateDir::open(state)?;
+    let host = Host::make(&config.ip, &app, &state_dir.nodes()?)?;
     let database = Database::open(&state_dir.database())?;
     let (listener, socket_file) = match door.inherited {
         // Its file is the service manager's.
@@ -155,7 +157,7 @@ async fn run(app: Name, config: Config, door: Door, state: &Path, socket: &Path)
         lookups::ask(helpers).context("the lookup processes")?;
     }
     let store = Store::start(database)?;
-    let daemon = Daemon::start(app, config, state_dir, store, report).await?;
+    let daemon = Daemon::start(app, config, state_dir, store, report, host).await?;
     if let Some(listener) = figures {
         tokio::spawn(metrics::serve(listener, std::sync::Arc::downgrade(&daemon)));
     }

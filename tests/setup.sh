@@ -17,6 +17,8 @@ packages() {
         packages build
         # Two namespaces and the link between them; the relay that ours is measured beside.
         echo iproute2 coturn
+        # What carries IP otherwise, and what measures it.
+        echo iperf3 nebula wireguard-go wireguard-tools
         ;;
     demo)
         packages build
@@ -35,6 +37,8 @@ packages() {
         echo vlc-bin vlc-plugin-base
         # The network lab: namespaces, NATs and walls.
         echo nftables conntrack util-linux
+        # What goes over IP between nodes: echoes, bulk, a shell.
+        echo iputils-ping iperf3 openssh-client openssh-server
         # Reading --json, sockets and processes from outside.
         echo jq iproute2 procps
         # What systemd thinks of the units that start the daemons.
@@ -90,7 +94,10 @@ install_quietly() {
     apt-get -q -o DPkg::Lock::Timeout=120 install -y --no-install-recommends "$@"
     [ -d /run/systemd/system ] || return 0
     for package in "$@"; do
-        case $package in coturn | nginx | mosquitto) systemctl disable "$package" ;; esac
+        case $package in
+        coturn | nginx | mosquitto) systemctl disable "$package" ;;
+        openssh-server) systemctl disable ssh ;;
+        esac
     done
 }
 

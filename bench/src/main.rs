@@ -4,7 +4,8 @@
 //! through raw TCP, through a bare noq forwarder ([`bare`]: what the carrier gives with TLS 1.3 and the
 //! same cipher) and through coco's own daemons ([`contenders`]), in a [`lab`] of two network namespaces;
 //! the turns are interleaved, so that a neighbour's noise hits all alike, and each figure is the median
-//! of the rounds. After that, datagrams go through our [`relay`] and through coturn. [`report`] prints the
+//! of the rounds. After that, datagrams go through our [`relay`] and through coturn, and [`ip`] packets by
+//! coco, wireguard-go and nebula. [`report`] prints the
 //! tables and writes `target/bench.json`.
 //!
 //! Every process of it is this program again, by a subcommand, or a release binary of coco. All of it
@@ -18,6 +19,7 @@
 
 mod bare;
 mod contenders;
+mod ip;
 mod lab;
 mod load;
 mod measure;
@@ -39,7 +41,7 @@ use crate::lab::Lab;
 use crate::measure::Plan;
 
 /// The whole run, at most. Past it something hangs, and no figure is better than a wrong one.
-const TIME_LIMIT: Duration = Duration::from_secs(330);
+const TIME_LIMIT: Duration = Duration::from_secs(420);
 
 /// Measure coco beside raw TCP and a bare QUIC forwarder, and its relay beside coturn
 #[derive(Debug, Parser)]
@@ -74,6 +76,8 @@ enum What {
     Coco,
     /// coco's relay and coturn
     Relays,
+    /// IP by coco, wireguard-go and nebula
+    Ip,
 }
 
 /// The processes of a measurement; not for people.
@@ -155,6 +159,9 @@ async fn compare(args: &Args) -> anyhow::Result<()> {
     }
     if wanted(What::Relays) {
         report.relays = Some(relay::compare(&lab, &plan, args.rounds, scratch.path()).await?);
+    }
+    if wanted(What::Ip) {
+        report.ip = ip::compare(&lab, &plan, args.rounds, scratch.path()).await?;
     }
     println!("\n{report}");
     let file = report.save()?;

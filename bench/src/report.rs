@@ -8,6 +8,7 @@ use anyhow::Context;
 use serde::Serialize;
 
 use crate::contenders::{Contender, Which};
+use crate::ip::Carriers;
 use crate::lab::Lab;
 use crate::measure::Figures;
 use crate::relay::Relays;
@@ -32,6 +33,7 @@ pub(crate) struct Report {
     others_use: f64,
     contenders: Vec<Entrant>,
     pub(crate) relays: Option<Relays>,
+    pub(crate) ip: Option<Carriers>,
 }
 
 #[derive(Debug, Serialize)]
@@ -63,7 +65,7 @@ const LINES: [Line; 9] = [
 impl Report {
     /// Nothing yet; `others_use` is what [`others_use`] said before.
     pub(crate) fn new(lab: &Lab, others_use: f64) -> Self {
-        Self { lab: lab.to_string(), others_use, contenders: Vec::new(), relays: None }
+        Self { lab: lab.to_string(), others_use, contenders: Vec::new(), relays: None, ip: None }
     }
 
     /// `rounds` holds the figures of each round, in the contenders' order.
@@ -173,7 +175,10 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let of_tunnels = self.contenders.first().map(|entrant| entrant.rounds.len());
-        let rounds = of_tunnels.or(self.relays.as_ref().map(Relays::rounds)).unwrap_or_default();
+        let rounds = of_tunnels
+            .or(self.relays.as_ref().map(Relays::rounds))
+            .or(self.ip.as_ref().map(Carriers::rounds))
+            .unwrap_or_default();
         writeln!(f, "Medians of {rounds}, on {}", self.lab)?;
         if self.others_use > BUSY {
             let percent = self.others_use * 100.0;
@@ -186,7 +191,12 @@ impl fmt::Display for Report {
         if let Some(relays) = &self.relays {
             write!(f, "\n{relays}")?;
         }
-        let aims = [self.aims(), self.relays.as_ref().map(Relays::aims).unwrap_or_default()].concat();
+        if let Some(ip) = &self.ip {
+            write!(f, "\n{ip}")?;
+        }
+        let of_relays = self.relays.as_ref().map(Relays::aims).unwrap_or_default();
+        let of_ip = self.ip.as_ref().map(Carriers::aims).unwrap_or_default();
+        let aims = [self.aims(), of_relays, of_ip].concat();
         if !aims.is_empty() {
             writeln!(f, "\nAims")?;
         }

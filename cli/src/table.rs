@@ -14,7 +14,7 @@ impl Table {
     }
 
     /// One more row. An empty cell is shown as `-`, so that columns can be counted.
-    pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         let fill = |cell: String| match clean(&cell) {
             empty if empty.is_empty() => "-".to_owned(),
             cell => cell,

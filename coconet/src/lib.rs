@@ -6,6 +6,7 @@
 
 #![warn(missing_docs)]
 
+pub mod address;
 pub mod calendar;
 pub mod cbor;
 pub mod control;

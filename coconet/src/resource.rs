@@ -48,6 +48,9 @@ pub enum Kind {
     /// MQTT 3.1.1 or 5.
     #[n(4)]
     Mqtt,
+    /// IP packets to the exporter's own [address](crate::address).
+    #[n(5)]
+    Ip,
 }
 
 /// Attributes by name, checked.
@@ -68,7 +71,7 @@ pub enum AttributeError {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Tcp, Self::Udp, Self::Http, Self::Rtsp, Self::Mqtt];
+    pub const ALL: [Self; 6] = [Self::Tcp, Self::Udp, Self::Http, Self::Rtsp, Self::Mqtt, Self::Ip];
 
     /// The word, which is also the URL scheme.
     pub fn as_str(self) -> &'static str {
@@ -78,6 +81,7 @@ impl Kind {
             Self::Http => "http",
             Self::Rtsp => "rtsp",
             Self::Mqtt => "mqtt",
+            Self::Ip => "ip",
         }
     }
 
@@ -87,7 +91,7 @@ impl Kind {
             Self::Http => Some(80),
             Self::Rtsp => Some(554),
             Self::Mqtt => Some(1883),
-            Self::Tcp | Self::Udp => None,
+            Self::Tcp | Self::Udp | Self::Ip => None,
         }
     }
 
@@ -100,6 +104,7 @@ impl Kind {
             Self::Http => &["read", "write"],
             Self::Rtsp => &["play", "record", "talk"],
             Self::Mqtt => &["publish", "subscribe"],
+            Self::Ip => &["connect"],
         }
     }
 }
@@ -120,7 +125,7 @@ impl FromStr for Kind {
 
 /// A word that is no kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a resource is tcp, udp, http, rtsp or mqtt")]
+#[error("a resource is tcp, udp, http, rtsp, mqtt or ip")]
 pub struct KindError;
 
 impl Attributes {

@@ -18,6 +18,9 @@ pub const TARGET_MAX: usize = 2048;
 /// The scheme of a target that takes TCP and UDP on one port, as a name server does.
 const TCP_AND_UDP: &str = "tcp+udp";
 
+/// The whole of a target that is this node's own address.
+const OWN: &str = "ip:";
+
 /// A parsed target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
@@ -45,6 +48,8 @@ pub enum Place {
     },
     /// A unix stream socket.
     Unix(PathBuf),
+    /// The exporter's own IP address, of kind `ip`.
+    Own,
 }
 
 /// Why a URL is no target.
@@ -52,7 +57,7 @@ pub enum Place {
 pub enum TargetError {
     /// No `scheme://`, or one we do not know.
     #[error(
-        "a target looks like tcp://HOST:PORT, udp://, tcp+udp://, http://, rtsp://, mqtt:// or unix:///PATH"
+        "a target looks like tcp://HOST:PORT, udp://, tcp+udp://, http://, rtsp://, mqtt://, unix:///PATH or ip:"
     )]
     Scheme,
     /// The scheme is one that must stay opaque.
@@ -65,7 +70,7 @@ pub enum TargetError {
     #[error("the URL needs a port from 1 to 65535")]
     Port,
     /// A path where there can be none.
-    #[error("a tcp, udp or mqtt URL has no path")]
+    #[error("a tcp, udp or mqtt URL has no path, and ip: is a whole one")]
     Path,
     /// Too long, or with control characters or spaces.
     #[error("the URL is too long or holds spaces or control characters")]
@@ -78,6 +83,11 @@ impl FromStr for Target {
     fn from_str(text: &str) -> Result<Self, TargetError> {
         if text.len() > TARGET_MAX || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
             return Err(TargetError::Text);
+        }
+        if text.get(..OWN.len()).is_some_and(|start| start.eq_ignore_ascii_case(OWN)) {
+            let target =
+                Self { kind: Kind::Ip, place: Place::Own, path: String::new(), had_login: false, udp: false };
+            return if text.len() == OWN.len() { Ok(target) } else { Err(TargetError::Path) };
         }
         let (scheme, rest) = text.split_once("://").ok_or(TargetError::Scheme)?;
         if scheme.eq_ignore_ascii_case("unix") {
@@ -106,6 +116,7 @@ impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.udp { TCP_AND_UDP } else { self.kind.as_str() };
         match &self.place {
+            Place::Own => f.write_str(OWN),
             Place::Unix(path) => write!(f, "unix://{}", path.display()),
             Place::Net { host, port } if host.as_str().contains(':') => {
                 write!(f, "{scheme}://[{}]:{port}{}", host.as_str(), self.path)
@@ -152,8 +163,8 @@ fn path_of(kind: Kind, path: &str) -> Result<String, TargetError> {
                 if path.is_empty() || path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
             if path.len() <= ATTRIBUTE_MAX { Ok(path) } else { Err(TargetError::Text) }
         }
-        Kind::Tcp | Kind::Udp | Kind::Mqtt if matches!(path, "" | "/") => Ok(String::new()),
-        Kind::Tcp | Kind::Udp | Kind::Mqtt => Err(TargetError::Path),
+        Kind::Tcp | Kind::Udp | Kind::Mqtt | Kind::Ip if matches!(path, "" | "/") => Ok(String::new()),
+        Kind::Tcp | Kind::Udp | Kind::Mqtt | Kind::Ip => Err(TargetError::Path),
     }
 }
 
@@ -174,6 +185,8 @@ mod tests {
             ("RTSP://cam?x=1", "rtsp://cam:554/?x=1"),
             ("mqtt://broker/", "mqtt://broker:1883"),
             ("unix:///run/x.sock", "unix:///run/x.sock"),
+            ("ip:", "ip:"),
+            ("IP:", "ip:"),
         ] {
             assert_eq!(text.parse::<Target>().unwrap().to_string(), printed);
         }
@@ -211,6 +224,9 @@ mod tests {
             ("tcp://::1:22", TargetError::Host),
             ("tcp://h:1/x", TargetError::Path),
             ("unix://relative", TargetError::Host),
+            ("ip:fd00::1", TargetError::Path),
+            ("ip://", TargetError::Path),
+            ("ip", TargetError::Scheme),
             ("http://a b/", TargetError::Text),
             ("http://-x/", TargetError::Host),
         ] {

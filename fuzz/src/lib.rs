@@ -7,6 +7,7 @@
 //! for something; `daemon-` and `manager-` say for whose configuration.
 
 pub mod daemon;
+pub mod ip;
 pub mod manager;
 pub mod mqtt;
 pub mod net;

@@ -24,7 +24,7 @@ use coconet::ledger::{Invite, Op, Publish, Purpose, RemoveNode, Violation, Withd
 use coconet::manager_addr::ManagerAddr;
 use coconet::name::Name;
 use coconet::path_mode::PathMode;
-use coconet::resource::{Attributes, CAN, PATH, UDP};
+use coconet::resource::{Attributes, CAN, Kind, PATH, UDP};
 use coconet::target::Target;
 use futures_util::future::join_all;
 use tokio::sync::watch;
@@ -35,8 +35,10 @@ use crate::config::Config;
 use crate::doctor;
 use crate::events::Events;
 use crate::fault::{Fault, Result};
+use crate::ip::host::Host;
 use crate::lookups;
 use crate::node::found::{self, Founded};
+use crate::node::ip::no_interface;
 use crate::node::uplink::Uplink;
 use crate::node::{Node, node_name};
 use crate::random;
@@ -64,6 +66,8 @@ pub struct Daemon {
     store: Store,
     events: Events,
     around: Arc<Surroundings>,
+    /// The machine's interface for packets.
+    host: Option<Host>,
     started_ms: u64,
     sandbox: Report,
     networks: Mutex<BTreeMap<Name, Arc<Node>>>,
@@ -81,6 +85,7 @@ impl Daemon {
         state_dir: StateDir,
         store: Store,
         sandbox: Report,
+        host: Option<Host>,
     ) -> Result<Arc<Self>> {
         let around = Arc::new(Surroundings::start(&config));
         let proxy = config.manager.proxy.setting().map_err(|error| Fault::failed(error.to_string()))?;
@@ -95,6 +100,7 @@ impl Daemon {
             store,
             events: Events::default(),
             around,
+            host,
             started_ms: clock::now_ms(),
             sandbox,
             networks: Mutex::default(),
@@ -336,10 +342,12 @@ impl Daemon {
         let exposure = Arc::new(Exposure::new(id, request.name, service));
         node.exposures().insert(Arc::clone(&exposure));
         drop(adding);
-        if let Err(error) = target_answers(&target).await {
+        if target.kind == Kind::Ip && node.links().interface().is_none() {
+            exposure.failed(&no_interface());
+        } else if let Err(error) = target_answers(&target).await {
             exposure.failed(&error);
         }
-        Ok(exposure.status(node.name()))
+        Ok(node.exposure_status(&exposure))
     }
 
     /// Open a resource on a local listener, and wait until it works.
@@ -357,6 +365,7 @@ impl Daemon {
             let _ = node.manager().catch_up().await;
         }
         self.require_not_open(&node, &request.resource)?;
+        require_listener(&node, &request.resource)?;
         let allow = request.allow.as_deref().map(Rules::parse).transpose().map_err(|error| {
             Fault::usage("--allow").because(&error).hint("for example --allow uid:self exe:/usr/bin/ffplay")
         })?;
@@ -397,8 +406,8 @@ impl Daemon {
     /// All tunnels.
     pub fn tunnels(&self) -> Tunnels {
         let exposed = self.nodes().into_iter().flat_map(|node| {
-            let name = node.name().clone();
-            node.exposures().all().into_iter().map(move |exposure| exposure.status(&name))
+            let exposures = node.exposures().all().into_iter();
+            exposures.map(move |exposure| node.exposure_status(&exposure))
         });
         let mut tunnels: Vec<Tunnel> = exposed.collect();
         tunnels.extend(lock(&self.tunnels).values().map(|opened| opened.status()));
@@ -533,6 +542,9 @@ impl Daemon {
         let (store, events) = (self.store.clone(), self.events.clone());
         let node = Node::start(row, keys, endpoint, Arc::clone(&self.uplink), store, events).await?;
         lock(&self.networks).insert(row.name.clone(), Arc::clone(&node));
+        if let Some(Err(fault)) = self.host.as_ref().map(|host| host.add(&node)) {
+            self.events.send(Some(node.name()), "ip", fault.to_string());
+        }
         Ok(node)
     }
 
@@ -682,9 +694,23 @@ async fn until_open(opened: &Opened) -> Result<()> {
     }
 }
 
+/// An error for a resource that nothing listens for: packets find their own way.
+fn require_listener(node: &Node, resource: &Name) -> Result<()> {
+    let ledger = node.ledger();
+    let known = ledger.state().resources().get(resource);
+    let Some(ip) = known.filter(|known| known.kind == Kind::Ip) else { return Ok(()) };
+    let address = coconet::address::of(node.network(), ip.node);
+    Err(Fault::usage(format!("{resource} is not opened: packets to {address} reach it"))
+        .hint(format!("cococtl run --ip {} -- ping {address}, or [ip] host = true", node.name())))
+}
+
 fn expose_on(node: &Node, id: u64, resource: Name, url: &str, served: Served) -> Result<()> {
     let service = Service::new(parse_target(url)?, served.options, served.login);
-    node.exposures().insert(Arc::new(Exposure::new(id, resource, service)));
+    let exposure = Arc::new(Exposure::new(id, resource, service));
+    if exposure.service().target.kind == Kind::Ip && node.links().interface().is_none() {
+        exposure.failed(&no_interface());
+    }
+    node.exposures().insert(exposure);
     Ok(())
 }
 

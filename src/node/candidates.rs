@@ -3,13 +3,14 @@
 //! Each [`Source`] says what it knows; whoever tells others ([`Own::watch`]) hears the union, best first,
 //! and only when it has changed.
 
-use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 
 use coco_tunnel::endpoint::{Endpoint, dialable};
 use tokio::sync::watch;
 
+use crate::ip::host::NAME_PREFIX;
 use crate::surroundings::links::Links;
 
 /// Who knows of an address. Better ones first: packets by them stay nearer.
@@ -65,12 +66,23 @@ impl Own {
 }
 
 /// The interface addresses on which `endpoint` listens, with its ports. Loopback is left out: it is the
-/// manager that knows whether somebody else is on this machine.
-pub(super) fn of_interfaces(endpoint: &Endpoint) -> Vec<SocketAddr> {
+/// manager that knows whether somebody else is on this machine. So are interfaces whose packets sessions
+/// carry: those with an address of `inside`, which is this network's prefix, and those that look like another daemon's.
+pub(super) fn of_interfaces(endpoint: &Endpoint, inside: Ipv6Addr) -> Vec<SocketAddr> {
     let bound = endpoint.addresses();
     // A machine that does not say what it has is known by what others see.
     let links = Links::look().unwrap_or_default();
-    let interfaces: Vec<IpAddr> = links.addresses().collect();
+    let carried = |name: &str, addresses: &BTreeSet<IpAddr>| {
+        let own = |ip: &IpAddr| matches!(ip, IpAddr::V6(v6) if coconet::address::prefix_of(*v6) == inside);
+        name.starts_with(NAME_PREFIX) || addresses.iter().any(own)
+    };
+    let not_ours: BTreeSet<IpAddr> = links
+        .interfaces
+        .iter()
+        .filter(|(name, interface)| carried(name, &interface.addresses))
+        .flat_map(|(_, interface)| interface.addresses.iter().copied())
+        .collect();
+    let interfaces: Vec<IpAddr> = links.addresses().filter(|ip| !not_ours.contains(ip)).collect();
     let reachable = bound.iter().flat_map(|bound| {
         let any = bound.ip().is_unspecified();
         let of_family = |ip: &&IpAddr| ip.is_ipv4() == bound.is_ipv4();

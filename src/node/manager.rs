@@ -356,7 +356,7 @@ impl ManagerLink {
 
     async fn register(&self, session: &Session) -> Result<()> {
         let mut own = self.own.watch();
-        let interfaces = candidates::of_interfaces(&self.endpoint);
+        let interfaces = candidates::of_interfaces(&self.endpoint, coconet::address::prefix(self.network));
         self.own.set(Source::Interface, interfaces, self.is_local());
         own.mark_unchanged();
         let mut channel = open(session, &self.registration()).await?;

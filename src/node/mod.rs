@@ -8,6 +8,7 @@
 pub mod book;
 pub mod candidates;
 pub mod found;
+pub(crate) mod ip;
 pub mod manager;
 pub mod peers;
 mod serve;
@@ -22,12 +23,14 @@ use std::time::Duration;
 
 use coco_tunnel::any_interface;
 use coco_tunnel::endpoint::{Endpoint, EndpointOptions};
+use coco_tunnel::forward::ip::Links;
 use coco_tunnel::relay::frame::{self, Frame};
 use coconet::control::{LedgerStatus, Member, MemberNode, Members, Network, ResourceLine, SelfNode, VERSION};
 use coconet::id::{NetworkId, NodeId, StaticKey};
 use coconet::key::NodeKeys;
 use coconet::ledger::{Ledger, NodeKind, Op};
 use coconet::name::Name;
+use coconet::resource::Kind;
 use coconet::role::Role;
 use coconet::wire::manager::{Request, Response};
 use tokio::sync::{broadcast, oneshot};
@@ -76,6 +79,7 @@ pub struct Node {
     /// Who waits to be told where a manager sees this node.
     asked: Mutex<BTreeMap<u64, oneshot::Sender<SocketAddr>>>,
     exposures: Exposures,
+    links: Links,
     port_mapping: Mutex<Option<PortMapping>>,
     store: Store,
     events: Events,
@@ -106,7 +110,9 @@ impl Node {
             store.set_port(row.id, port).await?;
         }
         let own = Arc::new(Own::default());
-        own.set(Source::Interface, candidates::of_interfaces(&endpoint), false);
+        let prefix = coconet::address::prefix(row.id);
+        endpoint.keep_inside(prefix);
+        own.set(Source::Interface, candidates::of_interfaces(&endpoint, prefix), false);
         let link = ManagerLink::new(
             row.id,
             row.name.clone(),
@@ -116,6 +122,7 @@ impl Node {
             uplink,
             events.clone(),
         );
+        let links = Links::new(coconet::address::of(row.id, keys.id()));
         let node = Arc::new(Self {
             name: row.name.clone(),
             network: row.id,
@@ -128,6 +135,7 @@ impl Node {
             gone: broadcast::Sender::new(GONE),
             asked: Mutex::default(),
             exposures: Exposures::default(),
+            links,
             port_mapping: Mutex::default(),
             store,
             events,
@@ -254,7 +262,9 @@ impl Node {
 
     /// The machine's addresses or routes have changed.
     pub fn network_changed(&self) {
-        self.own.set(Source::Interface, candidates::of_interfaces(&self.endpoint), self.manager.is_local());
+        let prefix = coconet::address::prefix(self.network);
+        let addresses = candidates::of_interfaces(&self.endpoint, prefix);
+        self.own.set(Source::Interface, addresses, self.manager.is_local());
         self.own.set(Source::OtherFamily, [], false);
         self.endpoint.network_changed();
         self.manager.nudge();
@@ -407,9 +417,12 @@ impl Node {
                     name: name.clone(),
                     kind: resource.kind,
                     node: node_name(&ledger, resource.node),
+                    address: (resource.kind == Kind::Ip)
+                        .then(|| coconet::address::of(self.network, resource.node)),
                 })
                 .collect(),
             peers: self.peer_status(),
+            ip: self.ip_facts(),
         }
     }
 
@@ -438,6 +451,7 @@ impl Node {
                         .filter(|(_, resource)| resource.node == *id)
                         .map(|(name, _)| name.clone())
                         .collect(),
+                    address: self.address_of(state, *id),
                 })
                 .collect();
             nodes.sort_by(|a, b| a.name.cmp(&b.name));

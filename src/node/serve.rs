@@ -113,7 +113,7 @@ impl Node {
                 forward::splice(local, channel, false, &service.meter, cut).await
             }
             (Kind::Tcp, _) => Err(refused(channel, Reset::NotPermitted)),
-            (Kind::Udp | Kind::Http | Kind::Mqtt, _) => Err(refused(channel, Reset::Unsupported)),
+            (Kind::Udp | Kind::Http | Kind::Mqtt | Kind::Ip, _) => Err(refused(channel, Reset::Unsupported)),
         };
         self.tell_end(peer, resource, &ended);
     }
@@ -121,6 +121,14 @@ impl Node {
     /// Exchange datagrams.
     async fn exchange(self: &Arc<Self>, peer: NodeId, resource: &Name, mut channel: Channel) {
         let permit = self.permitted(peer, resource);
+        let ip = |permit: &Permit| permit.exposure.service().target.kind == Kind::Ip;
+        let permit = match permit {
+            Some(permit) if ip(&permit) && permit.rights.may("connect") => {
+                self.exchange_packets(peer, permit, channel).await;
+                return;
+            }
+            permit => permit,
+        };
         let Some(Permit { exposure, rights, .. }) = permit.filter(|permit| permit.rights.may("exchange"))
         else {
             self.refuse(peer, resource, channel).await;
@@ -155,6 +163,7 @@ impl Node {
         let target = &exposure.service().target;
         let connected = match target.kind {
             Kind::Udp => forward::udp::check(&target.place).await.map(|()| None),
+            Kind::Ip => self.links().interface().map(|_| None).ok_or_else(super::ip::no_interface),
             Kind::Tcp | Kind::Http | Kind::Rtsp | Kind::Mqtt => {
                 forward::connect(&target.place).await.map(Some)
             }
@@ -187,7 +196,7 @@ impl Node {
         reply(&mut channel, Reply::refused(Reset::NotPermitted, "not permitted")).await;
     }
 
-    fn tell_end(&self, peer: NodeId, resource: &Name, ended: &std::result::Result<(), Broken>) {
+    pub(super) fn tell_end(&self, peer: NodeId, resource: &Name, ended: &std::result::Result<(), Broken>) {
         // A right ends when others say so, and whatever else a peer brings upon itself as often as it likes.
         if let Err(Broken::Here(code)) = ended
             && let Some(left_out) =
@@ -201,7 +210,7 @@ impl Node {
 
     /// When the ledger says that `resource` is ours and that `peer` may use it now: what of it, and until
     /// when.
-    fn permitted(&self, peer: NodeId, resource: &Name) -> Option<Permit> {
+    pub(super) fn permitted(&self, peer: NodeId, resource: &Name) -> Option<Permit> {
         let ledger = self.ledger();
         let state = ledger.state();
         let ours = state.resources().get(resource).is_some_and(|known| known.node == self.id());
@@ -214,7 +223,7 @@ impl Node {
     }
 
     /// Resolves when `peer` may no longer use `resource`, or other parts of it than at the beginning.
-    async fn right_ends(&self, peer: NodeId, resource: &Name, rights: &Rights) -> Reset {
+    pub(super) async fn right_ends(&self, peer: NodeId, resource: &Name, rights: &Rights) -> Reset {
         let mut ledger = self.book.watch();
         while let Some(Permit { end, .. }) =
             self.permitted(peer, resource).filter(|permit| permit.rights == *rights)
@@ -235,16 +244,16 @@ impl Node {
 }
 
 /// What a peer was allowed.
-struct Permit {
-    exposure: Arc<Exposure>,
-    rights: Rights,
+pub(super) struct Permit {
+    pub(super) exposure: Arc<Exposure>,
+    pub(super) rights: Rights,
     end: Option<u64>,
 }
 
 /// The target does not answer, and the peer was told.
 struct Unreachable;
 
-async fn refuse_more(channel: &mut Channel) {
+pub(super) async fn refuse_more(channel: &mut Channel) {
     reply(channel, Reply::refused(Reset::MaxClients, "as many use it as may at a time")).await;
 }
 
@@ -253,7 +262,7 @@ fn refused(mut channel: Channel, code: Reset) -> Broken {
     Broken::Here(code)
 }
 
-async fn reply(channel: &mut Channel, reply: Reply) {
+pub(super) async fn reply(channel: &mut Channel, reply: Reply) {
     // A peer that has gone needs no answer.
     if frame::write(&mut channel.tx, &reply).await.is_ok() {
         channel.tx.finish();

@@ -189,7 +189,7 @@ impl Opened {
         let takes_udp = known.is_some_and(|known| known.attributes.takes_udp(known.kind));
         let facts = match kind {
             Kind::Http => Some(Facts::Http(self.http.facts())),
-            Kind::Tcp | Kind::Udp | Kind::Rtsp | Kind::Mqtt => {
+            Kind::Tcp | Kind::Udp | Kind::Rtsp | Kind::Mqtt | Kind::Ip => {
                 takes_udp.then(|| Facts::Udp(self.udp.facts()))
             }
         };
@@ -468,7 +468,9 @@ impl Opened {
                 http::near(local, channel, &names, &self.http, meter, cut).await
             }
             Kind::Rtsp => forward::rtsp::near(local, channel, self.listen, meter, cut).await,
-            Kind::Tcp | Kind::Udp | Kind::Mqtt => forward::splice(local, channel, true, meter, cut).await,
+            Kind::Tcp | Kind::Udp | Kind::Mqtt | Kind::Ip => {
+                forward::splice(local, channel, true, meter, cut).await
+            }
         };
         match ended {
             Ok(()) => self.node.heard(peer, self.mode),

@@ -202,6 +202,15 @@ impl App {
         app
     }
 
+    /// The daemon of an app on a host of a network lab, with that configuration.
+    pub(crate) fn configured(lab: &Rc<Lab>, name: &str, host: &Arc<Host>, config: &str) -> Self {
+        let (lab, host, config) = (Rc::clone(lab), Some(Arc::clone(host)), Some(config.to_owned()));
+        let mut app =
+            Self { name: name.to_owned(), lab, host, environment: Vec::new(), config, daemon: None };
+        app.start();
+        app
+    }
+
     /// The host it runs on, in a network lab.
     pub(crate) fn host(&self) -> &Arc<Host> {
         self.host.as_ref().unwrap()
@@ -217,6 +226,11 @@ impl App {
             // On the machine's own network a test has nothing to say.
             let config = self.lab.path(&format!("{}.toml", self.name));
             fs::write(&config, self.config.as_deref().unwrap_or("[lan]\ndiscovery = false\n")).unwrap();
+            command.arg("--config").arg(config);
+        }
+        if let (Some(text), Some(_)) = (&self.config, &self.host) {
+            let config = self.lab.path(&format!("{}.toml", self.name));
+            fs::write(&config, text).unwrap();
             command.arg("--config").arg(config);
         }
         command.args(["--app", &self.name]).arg("--state").arg(self.lab.path(&self.name));

@@ -8,16 +8,21 @@ use std::process::{Command, Stdio};
 pub(crate) const PYTHON: &str = "/usr/bin/python3";
 
 /// The programs of others, and the Debian packages they are in.
-const PACKAGES: [(&str, &str); 12] = [
+const PACKAGES: [(&str, &str); 17] = [
     ("curl", "curl"),
     ("cvlc", "vlc-bin"),
     ("ffprobe", "ffmpeg"),
+    ("ip", "iproute2"),
     ("mosquitto", "mosquitto"),
     ("mosquitto_passwd", "mosquitto"),
     ("mosquitto_pub", "mosquitto-clients"),
     ("mosquitto_sub", "mosquitto-clients"),
     ("nginx", "nginx"),
+    ("ping", "iputils-ping"),
     ("setpriv", "util-linux"),
+    ("ssh", "openssh-client"),
+    ("ssh-keygen", "openssh-client"),
+    ("sshd", "openssh-server"),
     ("systemd-analyze", "systemd"),
     ("systemd-socket-activate", "systemd"),
     ("wrk", "wrk"),

@@ -20,10 +20,16 @@ fn answered<T: Send + 'static>(ask: impl FnOnce(SocketAddr) -> T + Send + 'stati
         let config = Config { lan: parse("[lan]\ndiscovery = false").unwrap().lan, ..Config::default() };
         let state = StateDir::open(&dir).unwrap();
         let store = Store::open(&state.database()).unwrap();
-        let daemon =
-            Daemon::start("test".parse().unwrap(), config, state, store, coco_sandbox::Report::default())
-                .await
-                .unwrap();
+        let daemon = Daemon::start(
+            "test".parse().unwrap(),
+            config,
+            state,
+            store,
+            coco_sandbox::Report::default(),
+            None,
+        )
+        .await
+        .unwrap();
         let listener = metrics::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(metrics::serve(listener, Arc::downgrade(&daemon)));

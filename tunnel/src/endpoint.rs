@@ -227,6 +227,11 @@ impl Endpoint {
         self.quic.handle_network_change(Some(Arc::new(Everywhere)));
     }
 
+    /// Send nothing to addresses with that prefix, of [`coconet::address`]: they are reached through sessions.
+    pub fn keep_inside(&self, prefix: std::net::Ipv6Addr) {
+        self.outlet.ways().keep_inside(prefix);
+    }
+
     /// A place among the addresses for a TLS connection with `peer` that carries datagrams.
     pub fn carrier(&self, peer: SocketAddr) -> Carrier {
         self.outlet.ways().carrier(peer)

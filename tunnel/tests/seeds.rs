@@ -7,6 +7,10 @@
 mod targets;
 
 #[expect(unreachable_pub, reason = "it is the fuzz crate's module, where they are reachable")]
+#[path = "../../fuzz/src/ip.rs"]
+mod ip;
+
+#[expect(unreachable_pub, reason = "it is the fuzz crate's module, where they are reachable")]
 #[path = "../../fuzz/src/mqtt.rs"]
 mod mqtt;
 
@@ -19,7 +23,8 @@ use std::path::Path;
 
 #[test]
 fn every_seed_is_taken_for_what_its_name_says() {
-    for (target, body) in targets::TARGETS.iter().chain(mqtt::TARGETS).chain(rtsp::TARGETS) {
+    for (target, body) in targets::TARGETS.iter().chain(ip::TARGETS).chain(mqtt::TARGETS).chain(rtsp::TARGETS)
+    {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds").join(target);
         let files: Vec<_> = fs::read_dir(dir).unwrap().map(|file| file.unwrap().path()).collect();
         assert!(files.len() > 3, "{target} has seeds");

@@ -2,7 +2,7 @@
 //! them.
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,55 @@ pub(super) struct Coco {
     pub(super) manager: Running,
 }
 
+/// The processes at both ends, and the manager, of coco that carries IP; and the far side's address in it.
+pub(crate) async fn set_up_ip(
+    lab: &Lab,
+    scratch: &Path,
+) -> anyhow::Result<((Vec<Running>, Running), IpAddr)> {
+    let Pair { device, daemons, manager, .. } =
+        Pair::start(lab, scratch, Some("[ip]\nhost = true\n")).await?;
+    device.ask(&["tunnel", "expose", "ip:", "--name", "device-ip"]).await?;
+    let shown: serde_json::Value =
+        serde_json::from_str(&device.ask(&["--json", "network", "show", "bench"]).await?)?;
+    let address = shown["ip"]["address"].as_str().context("no address")?.parse()?;
+    Ok(((daemons, manager), address))
+}
+
+/// Two daemons in one network.
+struct Pair<'a> {
+    device: Daemon<'a>,
+    viewer: Daemon<'a>,
+    daemons: Vec<Running>,
+    manager: Running,
+}
+
+impl<'a> Pair<'a> {
+    async fn start(lab: &'a Lab, scratch: &Path, config: Option<&str>) -> anyhow::Result<Self> {
+        let public = lab.free_udp(Side::Far, MANAGER_PORT)?.to_string();
+        let state = scratch.join("manager");
+        let mut init = command(lab, Side::Far, binary("coco-manager")?);
+        init.arg("init").arg("--state").arg(&state).args(["--listen", &public, "--public", &public]);
+        let manager_address = output(init).await?;
+        let mut run = command(lab, Side::Far, binary("coco-manager")?);
+        run.arg("run").arg("--state").arg(&state);
+        let manager = Running::start(run, scratch.join("manager.log"))?;
+
+        let device = Daemon { lab, side: Side::Far, socket: scratch.join("device.sock") };
+        let viewer = Daemon { lab, side: Side::Near, socket: scratch.join("viewer.sock") };
+        let daemons = vec![
+            viewer.start("viewer", scratch, config).await?,
+            device.start("device", scratch, config).await?,
+        ];
+
+        device.ask(&["network", "create", "bench", "--manager", &manager_address]).await?;
+        device.ask(&["wait", "--online"]).await?;
+        let invite = device.ask(&["network", "invite", "bench", "--self"]).await?;
+        viewer.ask(&["network", "join", &invite]).await?;
+        viewer.ask(&["wait", "--online"]).await?;
+        Ok(Self { device, viewer, daemons, manager })
+    }
+}
+
 /// One app's daemon.
 struct Daemon<'a> {
     lab: &'a Lab,
@@ -36,24 +85,7 @@ struct Daemon<'a> {
 }
 
 pub(super) async fn set_up(lab: &Lab, target: SocketAddr, scratch: &Path) -> anyhow::Result<Coco> {
-    let public = lab.free_udp(Side::Far, MANAGER_PORT)?.to_string();
-    let state = scratch.join("manager");
-    let mut init = command(lab, Side::Far, binary("coco-manager")?);
-    init.arg("init").arg("--state").arg(&state).args(["--listen", &public, "--public", &public]);
-    let manager_address = output(init).await?;
-    let mut run = command(lab, Side::Far, binary("coco-manager")?);
-    run.arg("run").arg("--state").arg(&state);
-    let manager = Running::start(run, scratch.join("manager.log"))?;
-
-    let device = Daemon { lab, side: Side::Far, socket: scratch.join("device.sock") };
-    let viewer = Daemon { lab, side: Side::Near, socket: scratch.join("viewer.sock") };
-    let daemons = vec![viewer.start("viewer", scratch).await?, device.start("device", scratch).await?];
-
-    device.ask(&["network", "create", "bench", "--manager", &manager_address]).await?;
-    device.ask(&["wait", "--online"]).await?;
-    let invite = device.ask(&["network", "invite", "bench", "--self"]).await?;
-    viewer.ask(&["network", "join", &invite]).await?;
-    viewer.ask(&["wait", "--online"]).await?;
+    let Pair { device, viewer, daemons, manager } = Pair::start(lab, scratch, None).await?;
     device.ask(&["tunnel", "expose", &format!("tcp://{target}"), "--name", "target"]).await?;
     let url = viewer.ask(&["tunnel", "open", "target"]).await?;
     let address = url.strip_prefix("tcp://").with_context(|| format!("not a tunnel's URL: {url}"))?;
@@ -61,9 +93,14 @@ pub(super) async fn set_up(lab: &Lab, target: SocketAddr, scratch: &Path) -> any
 }
 
 impl Daemon<'_> {
-    async fn start(&self, app: &str, scratch: &Path) -> anyhow::Result<Running> {
+    async fn start(&self, app: &str, scratch: &Path, config: Option<&str>) -> anyhow::Result<Running> {
         let mut daemon = command(self.lab, self.side, binary("cocod")?);
         daemon.args(["--app", app]).arg("--state").arg(scratch.join(app)).arg("--socket").arg(&self.socket);
+        if let Some(config) = config {
+            let file = scratch.join(format!("{app}.toml"));
+            std::fs::write(&file, config)?;
+            daemon.arg("--config").arg(file);
+        }
         // As users run it: without a message per stream.
         daemon.env_remove("COCO_LOG");
         let running = Running::start(daemon, scratch.join(format!("{app}.log")))?;

@@ -1,7 +1,7 @@
 //! What is compared, set up and ready: each an address on the near side behind which the same target
 //! answers, and the processes in between.
 
-mod coco;
+pub(crate) mod coco;
 
 use std::fmt;
 use std::net::SocketAddr;

@@ -170,7 +170,8 @@ cococtl tunnel expose [OPTIONS] --name <NAME> <URL>
        cococtl tunnel expose --discover")]
     #[command(after_help = "\
 A URL is one of tcp://HOST:PORT, udp://HOST:PORT, tcp+udp://HOST:PORT, http://HOST[:PORT]/PATH,
-rtsp://HOST[:PORT]/PATH, mqtt://HOST[:PORT], unix:///PATH. Host and port are known to this node only.
+rtsp://HOST[:PORT]/PATH, mqtt://HOST[:PORT], unix:///PATH. Host and port are known to this node only. Or it
+is ip: for packets to this node's own address, where the daemon has a network interface.
 
 A login file holds USER:PASSWORD, or the two on a line each, and is readable by its owner only. The
 daemon keeps the login and uses it towards the target; whoever opens the resource never learns it.

@@ -330,6 +330,7 @@ Capabilities, by kind of resource:
   http  read write
   rtsp  play record talk
   mqtt  publish subscribe
+  ip    connect
 One with an argument is written read:/snapshot.
 
 Examples:

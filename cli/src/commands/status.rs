@@ -106,9 +106,13 @@ pub(super) fn network_in_full(network: &Network, now_ms: u64) -> Vec<String> {
         lines.extend(peers(&network.peers));
     }
     if !network.resources.is_empty() {
-        let mut table = Table::new(&["RESOURCE", "KIND", "NODE"]);
+        let addresses = network.resources.iter().any(|resource| resource.address.is_some());
+        let heading = ["RESOURCE", "KIND", "NODE", "ADDRESS"];
+        let mut table = Table::new(if addresses { &heading } else { &heading[..3] });
         for resource in &network.resources {
-            table.row([resource.name.to_string(), resource.kind.to_string(), resource.node.to_string()]);
+            let address = resource.address.map(|address| address.to_string()).unwrap_or_default();
+            let about = [resource.name.to_string(), resource.kind.to_string(), resource.node.to_string()];
+            table.row(about.into_iter().chain(addresses.then_some(address)));
         }
         lines.push(String::new());
         lines.extend(table.lines());
@@ -139,6 +143,9 @@ fn network_lines(network: &Network, id: &str, now_ms: u64) -> Vec<String> {
         lines.push(field("WARNING", &usage::warning(quota)));
     }
     lines.push(field("ledger", &format!("entry {}", network.ledger.seq)));
+    if let Some(ip) = &network.ip {
+        lines.extend(tunnel::facts::ip(ip).iter().map(|line| field("ip", line)));
+    }
     lines
 }
 

@@ -1,8 +1,11 @@
 //! Networks, members, invites.
 
+use std::net::Ipv6Addr;
+
 use serde::{Deserialize, Serialize};
 
 use super::QuotaWarning;
+use super::facts::IpFacts;
 use crate::ledger::{NetworkKind, NodeKind};
 use crate::name::Name;
 use crate::path_mode::PathMode;
@@ -115,6 +118,9 @@ pub struct Network {
     pub resources: Vec<ResourceLine>,
     /// Nodes this one is, or wants to be, connected to.
     pub peers: Vec<Peer>,
+    /// IP packets by this node's own address, where it has an interface for them or offers them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ip: Option<IpFacts>,
 }
 
 /// A resource as a list shows it.
@@ -126,6 +132,9 @@ pub struct ResourceLine {
     pub kind: Kind,
     /// The node that offers it.
     pub node: Name,
+    /// The address that packets to it have, of kind `ip`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Ipv6Addr>,
 }
 
 /// This daemon's own node.
@@ -283,4 +292,7 @@ pub struct MemberNode {
     pub joined_seq: u64,
     /// The names of its resources.
     pub resources: Vec<Name>,
+    /// Its own address, where it takes packets to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Ipv6Addr>,
 }

@@ -165,7 +165,7 @@ fn each_kind_has_its_capabilities() {
             assert_eq!(granted.is_ok(), kind.capabilities().contains(capability), "{kind} {capability}");
         }
     }
-    assert_eq!(all.len(), 9, "no kind shares a word with another, but tcp with udp");
+    assert_eq!(all.len(), 9, "no kind shares a word with another, but tcp with udp and ip");
     assert!(all.len() <= CAPABILITIES_MAX);
 }
 

@@ -62,7 +62,7 @@ pub fn encode(
     channel: u64,
     flow: u32,
     number: u16,
-    payload: &Bytes,
+    payload: &[u8],
     size: usize,
 ) -> Result<Vec<Bytes>, TooLong> {
     let whole = Header { channel, flow, number, parts: 1, part: 0 };
@@ -81,10 +81,15 @@ pub fn encode(
     let each = payload.len().div_ceil(parts).max(1);
     let count = u8::try_from(parts).map_err(|_| TooLong)?;
     let cut = |(part, start): (u8, usize)| {
-        let piece = payload.slice(start..payload.len().min(start + each));
-        Header { parts: count, part, ..whole }.before(&piece)
+        let piece = &payload[start..payload.len().min(start + each)];
+        Header { parts: count, part, ..whole }.before(piece)
     };
     Ok((0..count).zip((0..payload.len()).step_by(each)).map(cut).collect())
+}
+
+/// Bytes before a datagram that goes in one piece, in a flow of a small number.
+pub fn whole_header(channel: u64) -> usize {
+    Header { channel, flow: 0, number: 0, parts: 1, part: 0 }.length()
 }
 
 /// The header of a QUIC datagram, and its payload.
@@ -260,9 +265,9 @@ mod tests {
 
     #[test]
     fn the_bytes_are_as_documented() {
-        let datagrams = encode(0x1234, 7, 0x0102, &Bytes::from_static(b"abc"), 1200).unwrap();
+        let datagrams = encode(0x1234, 7, 0x0102, b"abc", 1200).unwrap();
         assert_eq!(datagrams, [Bytes::from_static(&[0x52, 0x34, 7, 1, 2, 1, b'a', b'b', b'c'])]);
-        let parts = encode(4, 7, 0, &Bytes::from_static(b"abcd"), 8).unwrap();
+        let parts = encode(4, 7, 0, b"abcd", 8).unwrap();
         assert_eq!(
             parts,
             [

@@ -118,8 +118,14 @@ struct Flow {
 
 impl Flows {
     /// Send a datagram, at once or never. It may be dropped here, which is counted, or on the way.
-    pub fn send(&self, flow: u32, payload: &Bytes) {
+    pub fn send(&self, flow: u32, payload: &[u8]) {
         self.hub.send((self.channel, flow), &self.inbox, payload);
+    }
+
+    /// Bytes of the longest datagram that the path carries now in one piece.
+    pub fn room(&self) -> usize {
+        let size = self.hub.connection.max_datagram_size().unwrap_or_default();
+        size.saturating_sub(frame::whole_header(self.channel))
     }
 
     /// The next datagram and the flow it came in; `None` when the session is over. Safe to cancel.
@@ -186,7 +192,7 @@ impl Hub {
         Flows { hub: Arc::clone(self), channel, inbox }
     }
 
-    fn send(&self, id: FlowId, inbox: &Inbox, payload: &Bytes) {
+    fn send(&self, id: FlowId, inbox: &Inbox, payload: &[u8]) {
         let mut received = inbox.lock();
         let flow = received.flow(id.1);
         let number = flow.next;

@@ -50,6 +50,7 @@ pub async fn connect(place: &Place) -> io::Result<Local> {
                 TcpStream::connect(&addresses[..]).await.map(Local::tcp)
             }
             Place::Unix(path) => UnixStream::connect(path).await.map(Local::Unix),
+            Place::Own => Err(io::ErrorKind::Unsupported.into()),
         }
     };
     tokio::time::timeout(CONNECT_TIMEOUT, connecting).await.map_err(|_| io::ErrorKind::TimedOut)?

@@ -7,6 +7,7 @@
 //! reader slows the writer at the far end, because nothing is queued here beyond one read.
 
 pub mod http;
+pub mod ip;
 mod local;
 pub mod mqtt;
 pub mod rtsp;

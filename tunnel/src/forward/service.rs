@@ -57,7 +57,7 @@ impl Service {
     pub fn facts(&self) -> Option<Facts> {
         match self.target.kind {
             Kind::Tcp if self.target.udp => Some(Facts::Udp(self.udp.facts())),
-            Kind::Tcp => None,
+            Kind::Tcp | Kind::Ip => None,
             Kind::Udp => Some(Facts::Udp(self.udp.facts())),
             Kind::Http => Some(Facts::Http(self.http.facts())),
             Kind::Rtsp => Some(Facts::Rtsp(self.rtsp.facts())),

@@ -5,9 +5,9 @@
 //! batch of packets.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -37,6 +37,8 @@ pub(crate) struct Ways {
     numbers: AtomicU64,
     loopback: AtomicBool,
     neighbours: RwLock<BTreeSet<SocketAddr>>,
+    /// The prefix of addresses that are reached through sessions, so that no session goes through itself.
+    inside: OnceLock<Ipv6Addr>,
     /// Packets that were no QUIC of ours and no frame of a manager.
     pub(super) foreign: AtomicU64,
     /// Packets that did not leave because nobody may send there.
@@ -76,6 +78,7 @@ impl Ways {
             numbers: AtomicU64::new(1),
             loopback: AtomicBool::new(false),
             neighbours: RwLock::default(),
+            inside: OnceLock::new(),
             foreign: AtomicU64::new(0),
             withheld: AtomicU64::new(0),
         };
@@ -84,8 +87,24 @@ impl Ways {
 
     /// Whether a packet may leave for `address`, which is not in its IPv4-mapped spelling.
     pub(super) fn permits(&self, address: SocketAddr) -> bool {
+        if self.is_inside(address.ip()) {
+            return false;
+        }
         allowed(address.ip(), self.loopback.load(Ordering::Relaxed))
             || (may_be_neighbour(address.ip()) && read(&self.neighbours).contains(&address))
+    }
+
+    /// Nothing leaves for addresses with that prefix, of [`coconet::address`].
+    pub(crate) fn keep_inside(&self, prefix: Ipv6Addr) {
+        // A node has one network, for ever.
+        let _ = self.inside.set(prefix);
+    }
+
+    fn is_inside(&self, ip: IpAddr) -> bool {
+        match (ip, self.inside.get()) {
+            (IpAddr::V6(ip), Some(prefix)) => coconet::address::prefix_of(ip) == *prefix,
+            (IpAddr::V6(_) | IpAddr::V4(_), _) => false,
+        }
     }
 
     /// Addresses on this machine may be dialled.
@@ -282,6 +301,15 @@ mod tests {
 
     fn address(text: &str) -> SocketAddr {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn nothing_leaves_for_what_is_reached_through_it() {
+        let (ways, _) = Ways::new();
+        let (inside, beside) = (address("[fd11:2233:4455:6::7]:9"), address("[fd11:2233:4456:6::7]:9"));
+        assert!(ways.permits(inside) && ways.permits(beside));
+        ways.keep_inside("fd11:2233:4455::".parse().unwrap());
+        assert!(!ways.permits(inside) && ways.permits(beside) && ways.permits(address("192.0.2.1:9")));
     }
 
     #[test]

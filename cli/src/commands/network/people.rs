@@ -17,6 +17,9 @@ use crate::print::Printer;
 use crate::table::Table;
 use crate::units;
 
+/// The column of nodes' own addresses.
+const ADDRESS: usize = 5;
+
 /// Not seen for so long, a node is shown as stale.
 const STALE: Duration = Duration::from_secs(30 * 24 * 3600);
 
@@ -38,22 +41,32 @@ pub(super) fn unseen(node: &MemberNode, span: Duration, now_ms: u64) -> bool {
 }
 
 fn table(members: &Members, now_ms: u64) -> Table {
-    let mut table = Table::new(&["USER", "ROLE", "NODE", "KIND", "RESOURCES", "ONLINE", "ID"]);
+    // Few networks have any.
+    let addresses = members.users.iter().flat_map(|user| &user.nodes).any(|node| node.address.is_some());
+    let columns = |row: [String; 8]| {
+        let shown = move |(at, cell)| (at != ADDRESS || addresses).then_some(cell);
+        row.into_iter().enumerate().filter_map(shown)
+    };
+    let heading = ["USER", "ROLE", "NODE", "KIND", "RESOURCES", "ADDRESS", "ONLINE", "ID"];
+    let heading: Vec<String> = columns(heading.map(str::to_owned)).collect();
+    let mut table = Table::new(&heading.iter().map(String::as_str).collect::<Vec<_>>());
     for user in &members.users {
         for node in &user.nodes {
-            table.row([
+            table.row(columns([
                 user.name.to_string(),
                 user.role.to_string(),
                 node.name.to_string(),
                 status::node_kind(node.kind).to_owned(),
                 node.resources.iter().map(Name::as_str).collect::<Vec<_>>().join(","),
+                node.address.map(|address| address.to_string()).unwrap_or_default(),
                 seen(node, now_ms),
                 node.id.clone(),
-            ]);
+            ]));
         }
         if user.nodes.is_empty() {
-            let none = String::new;
-            table.row([user.name.to_string(), user.role.to_string(), none(), none(), none(), none(), none()]);
+            let mut row = [const { String::new() }; 8];
+            [row[0], row[1]] = [user.name.to_string(), user.role.to_string()];
+            table.row(columns(row));
         }
     }
     table

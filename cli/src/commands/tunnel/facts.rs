@@ -1,7 +1,7 @@
 //! What the protocols say of what goes through tunnels, as lines below the table.
 
 use coconet::control::facts::{
-    HttpFacts, MqttDenied, MqttFacts, RtspFacts, RtspSession, RtspTrack, UdpFacts,
+    HttpFacts, IpFacts, MqttDenied, MqttFacts, RtspFacts, RtspSession, RtspTrack, UdpFacts,
 };
 use coconet::control::{Facts, Tunnel};
 
@@ -15,6 +15,7 @@ pub(super) fn lines(tunnel: &Tunnel) -> Vec<String> {
         Some(Facts::Http(facts)) => http(facts),
         Some(Facts::Rtsp(facts)) => rtsp(facts),
         Some(Facts::Mqtt(facts)) => mqtt(facts),
+        Some(Facts::Ip(facts)) => ip(facts),
     };
     said.into_iter().map(|line| format!("{} {}: {line}", tunnel.id, tunnel.resource)).collect()
 }
@@ -27,6 +28,26 @@ fn udp(facts: &UdpFacts) -> Vec<String> {
     vec![format!(
         "{flows} flows, {datagrams_in} datagrams in, {datagrams_out} out, {dropped} dropped, {lost} lost"
     )]
+}
+
+/// What went by a node's own address.
+pub(in crate::commands) fn ip(facts: &IpFacts) -> Vec<String> {
+    let IpFacts { address, interface, nodes, packets_in, packets_out, dropped, .. } = facts;
+    let place = interface.as_ref().map_or_else(|| "no interface".to_owned(), |name| clean(name));
+    let mut lines = vec![format!(
+        "{address} on {place}, {} nodes, {packets_in} packets in, {packets_out} out",
+        nodes.len()
+    )];
+    // What every host says to nobody is no news.
+    let told: Vec<String> = dropped
+        .iter()
+        .filter(|(why, _)| *why != "quiet")
+        .map(|(why, count)| format!("{count} {}", clean(why)))
+        .collect();
+    if !told.is_empty() {
+        lines.push(format!("dropped: {}", told.join(", ")));
+    }
+    lines
 }
 
 fn http(facts: &HttpFacts) -> Vec<String> {

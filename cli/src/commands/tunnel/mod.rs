@@ -1,7 +1,7 @@
 //! `tunnel`: offering services, and opening those of others.
 
 mod cameras;
-mod facts;
+pub(super) mod facts;
 
 use std::fs::File;
 use std::io::{self, Read};

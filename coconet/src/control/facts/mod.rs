@@ -1,6 +1,7 @@
 //! What a tunnel's protocol says of what goes through it: part of [`super::Tunnel`].
 
 mod http;
+mod ip;
 mod mqtt;
 mod rtsp;
 mod udp;
@@ -8,6 +9,7 @@ mod udp;
 use serde::{Deserialize, Serialize};
 
 pub use http::HttpFacts;
+pub use ip::IpFacts;
 pub use mqtt::{MQTT_FILTER_MAX, MQTT_SUBSCRIPTIONS_MAX, MqttDenied, MqttFacts, MqttSubscription};
 pub use rtsp::{RtspFacts, RtspSession, RtspTrack, RtspTransport};
 pub use udp::UdpFacts;
@@ -24,4 +26,6 @@ pub enum Facts {
     Rtsp(RtspFacts),
     /// Of MQTT.
     Mqtt(MqttFacts),
+    /// Of IP packets.
+    Ip(IpFacts),
 }

@@ -193,7 +193,7 @@ fn forwarded(out: &mut BytesMut, field: &Field<'_>, value: Option<Vec<u8>>) {
 /// Host and port as a URL names a target; the port where it is not HTTP's own.
 fn authority(place: &Place) -> String {
     match place {
-        Place::Unix(_) => "localhost".to_owned(),
+        Place::Unix(_) | Place::Own => "localhost".to_owned(),
         Place::Net { host, port } => {
             let host = host.as_str();
             let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };

@@ -106,7 +106,7 @@ pub async fn near<A: Future<Output = bool>>(
                     }
                     let flow = clients.flow_of(Instant::now(), client);
                     meter.bytes_out.fetch_add(length as u64, Ordering::Relaxed);
-                    flows.send(flow, &Bytes::copy_from_slice(&buffer[..length]));
+                    flows.send(flow, &buffer[..length]);
                 }
                 received = flows.recv() => {
                     let Some((flow, payload)) = received else { return Err(Cut::Lost.into()) };
@@ -252,7 +252,7 @@ async fn talk(
                     // An idle flow holds no buffer.
                     let mut buffer = vec![0; if ready.is_ok() { DATAGRAM_MAX } else { 0 }];
                     while let Ok(length) = socket.try_recv(&mut buffer) {
-                        flows.send(flow, &Bytes::copy_from_slice(&buffer[..length]));
+                        flows.send(flow, &buffer[..length]);
                     }
                     true
                 }
