@@ -1,4 +1,4 @@
-//! What the dashboard knows and shows. Pure: a value that [`super::update`] changes and [`super::view`] draws.
+//! What the dashboard knows and shows. Pure: a value that [`super::update()`] changes and [`super::view`] draws.
 
 use std::collections::{BTreeMap, VecDeque};
 
