@@ -1,13 +1,4 @@
-//! System calls: those that a daemon has no use for, and an intruder has, fail with `EPERM`.
-//!
-//! A list of what is refused, for what is allowed would have to be known of every C library, version and
-//! allocator there is. Refused are other programs and processes, other namespaces and mounts, the memory of
-//! others, the kernel's own interfaces (modules, BPF, io_uring, keys, clocks, raw devices), what changes who
-//! this process is, sockets of families that coco does not speak, keystrokes put into a terminal, and memory
-//! that is executable and was not from the beginning.
-//!
-//! `clone3` hides its arguments, so it does not exist here (`ENOSYS`) and C libraries take `clone` instead.
-//! On x86-64 each number has a second spelling, of the x32 ABI: refused as well.
+//! The filter itself, by the numbers of this processor.
 
 use std::collections::BTreeMap;
 use std::env::consts::ARCH;
@@ -18,19 +9,8 @@ use seccompiler::{
     SeccompRule, TargetArch, apply_filter,
 };
 
+use super::Calls;
 use crate::{EnterError, State};
-
-/// Which system calls a process keeps.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Calls {
-    /// Those of a daemon.
-    #[default]
-    Daemon,
-    /// Those of a process that asks the system for names: it loads libraries that know how.
-    Names,
-    /// Those of a process that only reads files: no sockets, and nothing opened for writing.
-    Reads,
-}
 
 /// Refused altogether.
 const REFUSED: &[i64] = &[
@@ -86,7 +66,7 @@ const REFUSED: &[i64] = &[
     libc::SYS_finit_module,
     libc::SYS_delete_module,
     libc::SYS_kexec_load,
-    libc::SYS_kexec_file_load,
+    KEXEC_FILE_LOAD,
     libc::SYS_reboot,
     libc::SYS_swapon,
     libc::SYS_swapoff,
@@ -112,6 +92,12 @@ const REFUSED: &[i64] = &[
     libc::SYS_setfsgid,
     libc::SYS_setgroups,
 ];
+
+/// `kexec_file_load`, which the C libraries' headers leave out on some processors.
+#[cfg(target_arch = "x86_64")]
+const KEXEC_FILE_LOAD: i64 = libc::SYS_kexec_file_load;
+#[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
+const KEXEC_FILE_LOAD: i64 = 294;
 
 /// Refused altogether, where they exist.
 #[cfg(target_arch = "x86_64")]
@@ -145,8 +131,9 @@ const NAMESPACES: [i32; 8] = [
 /// Families of sockets that coco speaks.
 const FAMILIES: [i32; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
 
-/// Putting keystrokes into a terminal, as if somebody had typed them.
-const KEYSTROKES: [u64; 2] = [libc::TIOCSTI, libc::TIOCLINUX];
+/// `TIOCSTI` and `TIOCLINUX`, alike on these processors: putting keystrokes into a terminal, as if somebody had
+/// typed them. C libraries have types of their own for such numbers.
+const KEYSTROKES: [u64; 2] = [0x5412, 0x541c];
 
 /// `SHM_EXEC` of `shmat(2)`.
 const SHM_EXEC: i32 = 0o100_000;
@@ -161,17 +148,13 @@ const X32_OWN: std::ops::RangeInclusive<i64> = 512..=547;
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
-pub(crate) fn enter(calls: Calls, wanted: bool) -> Result<State, EnterError> {
-    if !wanted {
-        return Ok(State::Off);
-    }
-    let Ok(target) = TargetArch::try_from(ARCH) else {
-        return Ok(State::Missing(format!("no filter is known for {ARCH} processors")));
-    };
-    let refused = refused(calls).map_err(|error| EnterError::Calls(error.into()))?;
+pub(super) fn enter(calls: Calls) -> Result<State, EnterError> {
+    let failed = |error: BackendError| EnterError::Calls(error.into());
+    let target = TargetArch::try_from(ARCH).map_err(failed)?;
+    let refused = refused(calls).map_err(failed)?;
     let hidden = Rules::from([(libc::SYS_clone3, Vec::new())]);
     for (rules, errno) in [(refused, libc::EPERM), (hidden, libc::ENOSYS)] {
-        let program = compile(rules, errno, target).map_err(|error| EnterError::Calls(error.into()))?;
+        let program = compile(rules, errno, target).map_err(failed)?;
         match apply_filter(&program) {
             Ok(()) => {}
             Err(seccompiler::Error::Seccomp(error))
