@@ -145,8 +145,8 @@ pub struct TunnelConfig {
     pub max_clients: u32,
     /// Which applications may use an opened tunnel that does not say so itself.
     pub allow: Rules,
-    /// Directories, with those below them, where opened tunnels may have unix sockets besides those of the
-    /// control socket and the state.
+    /// Directories, with those below them, where opened tunnels may have unix sockets besides the state
+    /// directory and that of the control socket, where it is the usual one.
     pub socket_dirs: Vec<PathBuf>,
     /// TCP ports that tunnels may listen on.
     pub ports: PortRanges,

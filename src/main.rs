@@ -108,11 +108,13 @@ fn start(args: &Args) -> Result<(), Failure> {
         (None, _) if args.state.is_some() => state.join(SOCKET_NAME),
         (None, _) => environment.socket(&args.app).ok_or_else(no_home)?,
     };
+    let places = Places { usual: environment.socket(&args.app), state, socket };
+    let (state, socket) = (&places.state, &places.socket);
     if args.check {
-        return StateDir::inspect(&state).map_err(|error| Failure::Config(error.into()));
+        return StateDir::inspect(state).map_err(|error| Failure::Config(error.into()));
     }
     if args.sandbox_check {
-        return sandbox_check::run(&config, &state, &socket).map_err(Failure::Other);
+        return sandbox_check::run(&config, state, places.beside()).map_err(Failure::Other);
     }
     let level = EnvFilter::try_from_env("COCO_LOG").unwrap_or_else(|_| EnvFilter::new(&config.log.level));
     let writer = || Lines::new(std::io::stderr());
@@ -122,10 +124,26 @@ fn start(args: &Args) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("cannot start").map_err(Failure::Other)?;
     let door = Door::new(&config).map_err(Failure::Other)?;
-    runtime.block_on(run(args.app.clone(), config, door, &state, &socket)).map_err(Failure::Other)
+    runtime.block_on(run(args.app.clone(), config, door, &places)).map_err(Failure::Other)
 }
 
-async fn run(app: Name, config: Config, door: Door, state: &Path, socket: &Path) -> anyhow::Result<()> {
+/// Where this daemon's files are.
+struct Places {
+    state: PathBuf,
+    socket: PathBuf,
+    /// Where the socket is when nobody says otherwise.
+    usual: Option<PathBuf>,
+}
+
+impl Places {
+    /// The socket's directory, if it is the daemon's.
+    fn beside(&self) -> Option<PathBuf> {
+        sandbox::socket_directory(&self.socket, self.usual.as_deref(), &self.state)
+    }
+}
+
+async fn run(app: Name, config: Config, door: Door, places: &Places) -> anyhow::Result<()> {
+    let (state, socket) = (&places.state, &places.socket);
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
     let state_dir = StateDir::open(state)?;
@@ -151,14 +169,16 @@ async fn run(app: Name, config: Config, door: Door, state: &Path, socket: &Path)
         })?),
         None => None,
     };
-    let keeps = sandbox::keeps(&config, state, Some(socket), &database.ports()?);
+    // Where a service manager has made the socket, it takes it away as well.
+    let beside = if socket_file.is_some() { places.beside() } else { None };
+    let dirs = SocketDirs::of(beside.as_deref(), state, &config);
+    let keeps = sandbox::keeps(&config, state, beside, &database.ports()?);
     let report = enter_sandbox(&keeps)?;
     // From here on, nothing privileged: no file, port or process but the daemon's own. Threads start now.
     if let Some(helpers) = door.helpers {
         lookups::ask(helpers).context("the lookup processes")?;
     }
     let store = Store::start(database)?;
-    let dirs = SocketDirs::of(socket, state, &config);
     let daemon = Daemon::start(app, config, state_dir, store, dirs, report, host).await?;
     if let Some(listener) = figures {
         tokio::spawn(metrics::serve(listener, std::sync::Arc::downgrade(&daemon)));

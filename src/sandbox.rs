@@ -1,6 +1,6 @@
 //! What this daemon keeps when it gives up the rest; see [`coco_sandbox`].
 //!
-//! *Files*: the state directory, the control socket's directory and those of `tunnel.socket_dirs`, to read and
+//! *Files*: the state directory, the control socket's directory where that is coco's own, and those of `tunnel.socket_dirs`, to read and
 //! write; `/proc`, to read. Nothing else of the machine can be opened, `/etc` and the daemon's own configuration included:
 //! what names mean is asked of [`crate::lookups`]. *Ports*: those of `tunnel.ports`, one that the system chooses, and
 //! those where tunnels listened before. *Connections* are free, for a target may be anywhere.
@@ -27,10 +27,23 @@ pub fn off(config: &Config) -> BTreeSet<Layer> {
     }
 }
 
-/// What the daemon keeps. `before` are the ports where its tunnels listened before.
-pub fn keeps(config: &Config, state: &Path, socket: Option<&Path>, before: &BTreeSet<u16>) -> Keeps {
+/// The directory of the control socket at `socket`, if it is coco's own: that of the `usual` socket, or in the
+/// state directory. Any other (a home, `/run`) holds what is none of the daemon's business: there a socket stays
+/// behind at the end, and the next start replaces it.
+pub fn socket_directory(socket: &Path, usual: Option<&Path>, state: &Path) -> Option<PathBuf> {
+    let real = |file: &Path| directory(file)?.canonicalize().ok();
+    let found = real(socket)?;
+    let is_usual = usual.and_then(real).is_some_and(|usual| usual == found);
+    let is_coco = is_usual || state.canonicalize().is_ok_and(|state| found.starts_with(state));
+    // Under the name it was given: listeners beside it are named so as well.
+    if is_coco && is_own(&found) { directory(socket) } else { None }
+}
+
+/// What the daemon keeps. `beside` is the directory of its control socket, as [`socket_directory`] has it; `before`
+/// are the ports where its tunnels listened before.
+pub fn keeps(config: &Config, state: &Path, beside: Option<PathBuf>, before: &BTreeSet<u16>) -> Keeps {
     let mut writes = vec![state.to_owned()];
-    writes.extend(socket.and_then(Path::parent).and_then(own_directory));
+    writes.extend(beside);
     writes.extend(config.tunnel.socket_dirs.iter().cloned());
     let ports = &config.tunnel.ports;
     let binds = if ports.are_all() {
@@ -69,15 +82,52 @@ pub fn told(report: &Report) -> Vec<SandboxLayer> {
     report.layers().map(told).collect()
 }
 
-/// A directory of which this user decides what is in it. In one that everybody writes to, as `/tmp`, the socket
-/// stays behind at the end, and the next start replaces it.
-fn own_directory(path: &Path) -> Option<PathBuf> {
-    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-    let metadata = path.metadata().ok()?;
-    let own = metadata.uid() == nix::unistd::geteuid().as_raw();
-    (own && metadata.mode() & 0o002 == 0).then(|| path.to_owned())
+fn directory(file: &Path) -> Option<PathBuf> {
+    Some(std::path::absolute(file).ok()?.parent()?.to_owned())
+}
+
+/// Whether this user decides what is in it.
+fn is_own(directory: &Path) -> bool {
+    let own = |found: std::fs::Metadata| {
+        found.uid() == nix::unistd::geteuid().as_raw() && found.mode() & 0o002 == 0
+    };
+    directory.metadata().is_ok_and(own)
 }
 
 fn is_abstract(socket: &std::ffi::OsStr) -> bool {
     socket.as_encoded_bytes().first() == Some(&b'@')
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_socket_opens_no_directory_but_cocos_own() {
+        let home = std::env::temp_dir().join(format!("coco-home-{}", std::process::id()));
+        let (state, run) = (home.join("state"), home.join("run/coco/camera"));
+        for dir in [&state.join("below"), &run] {
+            fs::create_dir_all(dir).unwrap();
+        }
+        let home = home.canonicalize().unwrap();
+        std::os::unix::fs::symlink(&home, state.join("link")).unwrap();
+        let usual = run.join("control.sock");
+        let beside = |socket: &Path| socket_directory(socket, Some(&usual), &state);
+        let opened: Vec<_> =
+            ["control.sock", "run/control.sock", "run/coco/x.sock", "state/link/x.sock", "none/x.sock"]
+                .into_iter()
+                .filter_map(|socket| beside(&home.join(socket)))
+                .collect();
+        let own =
+            [usual.clone(), state.join("x.sock"), state.join("below/x.sock")].map(|socket| beside(&socket));
+        let without = socket_directory(&usual, None, &state);
+        let of_root = beside(Path::new("/control.sock"));
+        fs::remove_dir_all(&home).unwrap();
+        assert_eq!(opened, Vec::<PathBuf>::new());
+        assert_eq!(own, ["run/coco/camera", "state", "state/below"].map(|dir| Some(home.join(dir))));
+        assert_eq!((without, of_root), (None, None));
+    }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use coco_sandbox::enter;
 use coco_sandbox::trial::{Preparation, let_through, table};
@@ -13,8 +13,8 @@ use cocod::config::Config;
 use cocod::sandbox;
 
 /// Print the layers and the attempts. An error when one of them succeeded.
-pub(crate) fn run(config: &Config, state: &Path, socket: &Path) -> anyhow::Result<()> {
-    let keeps = sandbox::keeps(config, state, Some(socket), &BTreeSet::new());
+pub(crate) fn run(config: &Config, state: &Path, beside: Option<PathBuf>) -> anyhow::Result<()> {
+    let keeps = sandbox::keeps(config, state, beside, &BTreeSet::new());
     let preparation = Preparation::new(&keeps);
     let report = enter(&keeps)?;
     let attempts = preparation.run();

@@ -143,7 +143,7 @@ impl Sockets {
             match error {
                 UnixError::Elsewhere => fault.hint(
                     "name its directory under [tunnel] socket_dirs in the daemon's configuration, or take one \
-                     below that of the control socket",
+                     below the state directory",
                 ),
                 UnixError::Directory(..) => fault.hint("make the directory first; links in it are not followed"),
                 UnixError::Unsafe(_) => fault.hint("chmod o-w it, or take another directory"),

@@ -61,11 +61,10 @@ pub enum UnixError {
 }
 
 impl SocketDirs {
-    /// Of a daemon with this control socket and this state directory: the directories of both, and those of
-    /// the configuration.
-    pub fn of(control: &Path, state: &Path, config: &Config) -> Self {
-        let control = std::path::absolute(control).unwrap_or_default();
-        let beside = control.parent().map(Path::to_owned);
+    /// Of a daemon with this state directory: that, the control socket's directory if it is the daemon's own
+    /// (`beside`), and those of the configuration.
+    pub fn of(beside: Option<&Path>, state: &Path, config: &Config) -> Self {
+        let beside = beside.map(Path::to_owned);
         Self::new(beside.into_iter().chain([state.to_owned()]).chain(config.tunnel.socket_dirs.clone()))
     }
 

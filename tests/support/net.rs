@@ -225,7 +225,10 @@ impl App {
         if self.host.is_none() {
             // On the machine's own network a test has nothing to say.
             let config = self.lab.path(&format!("{}.toml", self.name));
-            fs::write(&config, self.config.as_deref().unwrap_or("[lan]\ndiscovery = false\n")).unwrap();
+            // All sockets of a test are in one directory, which is not a daemon's own.
+            let usual =
+                format!("[lan]\ndiscovery = false\n[tunnel]\nsocket_dirs = [{:?}]\n", self.lab.path(""));
+            fs::write(&config, self.config.as_deref().unwrap_or(&usual)).unwrap();
             command.arg("--config").arg(config);
         }
         if let (Some(text), Some(_)) = (&self.config, &self.host) {
