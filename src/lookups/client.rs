@@ -10,9 +10,9 @@ use std::time::Duration;
 use coco_sandbox::Layer;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use super::helper::{Helper, Line};
+use super::helper::{HOSTS_AT_ONCE, Helper, Line};
 use super::{Answer, LINE_MAX, Question};
 
 /// Longest wait for an answer: as long as the C library asks name servers that are silent.
@@ -57,7 +57,8 @@ impl Helpers {
 
     /// Begin to ask. Within a tokio runtime.
     pub(super) fn listen(self) -> io::Result<Client> {
-        Ok(Client { names: Asker::new(self.names)?, processes: Asker::new(self.processes)? })
+        let (names, processes) = (Asker::new(self.names)?, Asker::new(self.processes)?);
+        Ok(Client { names, processes, hosts: Semaphore::new(HOSTS_AT_ONCE) })
     }
 }
 
@@ -79,6 +80,8 @@ fn start(helper: Helper, off: &BTreeSet<Layer>) -> io::Result<Started> {
 pub(super) struct Client {
     names: Asker,
     processes: Asker,
+    /// Who asks about hosts at a time. Further ones wait here, in nobody's way.
+    hosts: Semaphore,
 }
 
 /// One helper.
@@ -98,6 +101,10 @@ impl Client {
         let gone = || io::Error::other("the process that looks this up has ended: restart the daemon");
         let (told, answer) = oneshot::channel();
         let asking = async {
+            let _place = match question {
+                Question::Host { .. } => Some(self.hosts.acquire().await.map_err(|_| gone())?),
+                Question::User { .. } | Question::Holders { .. } => None,
+            };
             asker.questions.send((question, told)).await.map_err(|_| gone())?;
             answer.await.map_err(|_| gone())
         };
@@ -137,6 +144,10 @@ async fn carry(
         tokio::select! {
             asked = queue.recv() => {
                 let Some((question, answer)) = asked else { return Ok(()) };
+                // Whoever asked has given up meanwhile.
+                if answer.is_closed() {
+                    continue;
+                }
                 waiting.retain(|_, answer| !answer.is_closed());
                 waiting.insert(number, answer);
                 let mut text = serde_json::to_vec(&Line { number, content: question })?;
@@ -157,5 +168,31 @@ async fn carry(
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use super::*;
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_is_not_asked() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (questions, queue) = mpsc::channel(QUEUE);
+        let host = |port| Question::Host { host: "camera".to_owned(), port };
+        let mut asking = Vec::new();
+        for port in [1, 2, 3] {
+            let (told, answer) = oneshot::channel();
+            questions.send((host(port), told)).await.unwrap();
+            asking.push(answer);
+        }
+        asking.drain(..2);
+        drop(questions);
+        carry(ours, queue).await.unwrap();
+        let mut asked = String::new();
+        BufReader::new(theirs).read_to_string(&mut asked).await.unwrap();
+        assert_eq!(asked.lines().count(), 1, "{asked}");
+        assert!(asked.contains("\"port\":3"), "{asked}");
     }
 }

@@ -5,8 +5,8 @@
 //! socket (which Landlock lets nobody see who is behind it). So before the daemon closes the door it starts
 //! two processes, each of which can do one of these things and little else:
 //!
-//! - [`Helper::Names`] reads files, loads libraries and talks to name servers; it writes nothing, listens on
-//!   nothing and has no capability.
+//! - [`Helper::Names`] reads what names are resolved by (no home, no state directory), loads libraries and talks to
+//!   name servers; it writes nothing, listens on nothing and has no capability.
 //! - [`Helper::Processes`] reads `/proc`; it has no network and opens nothing for writing. Of root's daemon it
 //!   keeps the right to look into other users' processes, and that alone.
 //!
