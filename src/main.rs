@@ -109,7 +109,7 @@ fn start(args: &Args) -> Result<(), Failure> {
         (None, _) => environment.socket(&args.app).ok_or_else(no_home)?,
     };
     let places = Places { usual: environment.socket(&args.app), state, socket };
-    let (state, socket) = (&places.state, &places.socket);
+    let state = &places.state;
     if args.check {
         return StateDir::inspect(state).map_err(|error| Failure::Config(error.into()));
     }
