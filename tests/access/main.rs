@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod crowd;
 mod public;
 #[allow(dead_code, reason = "each test program uses its part of it")]
 #[path = "../support/mod.rs"]
