@@ -4,6 +4,7 @@
 
 mod crowd;
 mod public;
+mod races;
 #[allow(dead_code, reason = "each test program uses its part of it")]
 #[path = "../support/mod.rs"]
 mod support;
