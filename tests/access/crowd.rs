@@ -23,6 +23,9 @@ const SLOW: usize = 500;
 /// How long a new connection may take to carry [`LOAD`] there and back, on a machine that is busy with tests.
 const AT_ONCE: Duration = Duration::from_secs(10);
 
+/// What a daemon may take for unread streams, and all else.
+const MEMORY_MAX: u64 = 3 << 29;
+
 /// So many descriptors are few.
 const FEW: u64 = 128;
 
@@ -48,7 +51,6 @@ fn clients_that_are_idle_or_do_not_read_do_not_keep_a_new_one_out() {
         is(there == IDLE as u64, there)
     });
     let took = exchange(echoes);
-    eprintln!("with {IDLE} idle: {took:?}");
     assert!(took < AT_ONCE, "{took:?}");
 
     let slow: Vec<Socket> = (0..SLOW).map(|_| deaf(loud)).collect();
@@ -58,11 +60,9 @@ fn clients_that_are_idle_or_do_not_read_do_not_keep_a_new_one_out() {
     });
     for _ in 0..3 {
         let took = exchange(echoes);
-        eprintln!("with {IDLE} idle and {SLOW} slow: {took:?}");
         assert!(took < AT_ONCE, "{took:?}");
-        thread::sleep(Duration::from_secs(2));
     }
-    eprintln!("viewer {} MiB, camera {} MiB", viewer.daemon().memory() >> 20, camera.daemon().memory() >> 20);
+    assert!(viewer.daemon().memory() < MEMORY_MAX, "{} bytes", viewer.daemon().memory());
     drop((idle, slow));
     until("all are gone", patiently, || {
         let there = viewer.tunnel("quiet").clients + viewer.tunnel("loud").clients;

@@ -4,7 +4,7 @@
 //! it goes on is done before it looks.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use coconet::control::Tunnel;
 use nix::sys::signal::Signal;
@@ -18,9 +18,9 @@ use crate::support::wait::PATIENCE;
 const BECOME: &str = "\
 import os, socket, sys
 s = socket.create_connection(('127.0.0.1', int(sys.argv[1])))
-os.dup2(s.fileno(), 3)
+os.dup2(s.fileno(), 9)
 s.close()
-os.execv(sys.argv[2], ['bash', '-c', 'echo ready; printf hello >&3; read -r -N 5 -u 3 x; echo \"got <$x>\"'])
+os.execv(sys.argv[2], ['bash', '-c', 'echo ready; printf hello >&9; read -r -N 5 -u 9 x; echo \"got <$x>\"'])
 ";
 
 /// Says hello, and becomes a shell that goes on with the connection.
@@ -29,9 +29,9 @@ import os, socket, sys
 s = socket.create_connection(('127.0.0.1', int(sys.argv[1])))
 s.sendall(b'hello')
 assert s.recv(5) == b'hello'
-os.dup2(s.fileno(), 3)
+os.dup2(s.fileno(), 9)
 s.close()
-os.execv(sys.argv[2], ['bash', '-c', 'echo ready; printf again >&3; read -r -N 5 -u 3 x; echo \"got <$x>\"'])
+os.execv(sys.argv[2], ['bash', '-c', 'echo ready; printf again >&9; read -r -N 5 -u 9 x; echo \"got <$x>\"'])
 ";
 
 /// Connects, and lets a child without a program of its own talk.
@@ -69,7 +69,7 @@ fn who_was_let_in_may_hand_the_connection_on() {
 
 /// What `script` says in the end, while only `program` may use the door, and how many were refused. The daemon
 /// looks when the script is ready, if it is `stopped` until then.
-fn told(net: &Net, viewer: &App, program: &PathBuf, script: &str, stopped: bool) -> (String, u64) {
+fn told(net: &Net, viewer: &App, program: &Path, script: &str, stopped: bool) -> (String, u64) {
     let allow = format!("exe:{}", program.display());
     let opened = viewer.ok(&["--json", "tunnel", "open", "door", "--allow", &allow]);
     let tunnel: Tunnel = serde_json::from_str(&opened).unwrap();
