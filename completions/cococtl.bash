@@ -2966,7 +2966,7 @@ _cococtl() {
             return 0
             ;;
         cococtl__subcmd__tunnel__subcmd__open)
-            opts="-h -V --network --listen --timeout --path --allow --app --socket --json --help --version"
+            opts="-h -V --network --listen --timeout --path --allow --public --app --socket --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -310,6 +310,7 @@ relay-only\t''"
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from open" -l allow -d 'Which applications may use it: uid:USER, gid:GROUP, exe:/PATH, unit:NAME [default: as the daemon\'s configuration says, or its own user]' -r
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from open" -l app -d 'Talk to the daemon of this app [default: default]' -r
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from open" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from open" -l public -d 'Let other machines use it, on an address that is not loopback'
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from open" -l json -d 'Print the daemon\'s answer as JSON, one line each'
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from open" -s h -l help -d 'Print help'
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from open" -s V -l version -d 'Print version'

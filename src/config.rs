@@ -24,6 +24,9 @@ pub const CONFIG_MAX: u64 = 64 * 1024;
 /// Most clients of one opened tunnel that the configuration may allow.
 pub const CLIENTS_MAX: u32 = 4096;
 
+/// Most directories for unix sockets.
+pub const SOCKET_DIRS_MAX: usize = 32;
+
 /// The whole file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -142,6 +145,9 @@ pub struct TunnelConfig {
     pub max_clients: u32,
     /// Which applications may use an opened tunnel that does not say so itself.
     pub allow: Rules,
+    /// Directories, with those below them, where opened tunnels may have unix sockets besides those of the
+    /// control socket and the state.
+    pub socket_dirs: Vec<PathBuf>,
     /// TCP ports that tunnels may listen on.
     pub ports: PortRanges,
 }
@@ -179,7 +185,12 @@ pub struct LogConfig {
 
 impl Default for TunnelConfig {
     fn default() -> Self {
-        Self { max_clients: 1024, allow: Rules::default(), ports: PortRanges::default() }
+        Self {
+            max_clients: CLIENTS_MAX,
+            allow: Rules::default(),
+            socket_dirs: Vec::new(),
+            ports: PortRanges::default(),
+        }
     }
 }
 
@@ -242,6 +253,12 @@ pub fn parse(text: &str) -> Result<Config, ConfigError> {
     if !(1..=CLIENTS_MAX).contains(&config.tunnel.max_clients) {
         return Err(value("tunnel.max_clients", "from 1 to 4096"));
     }
+    if config.tunnel.socket_dirs.len() > SOCKET_DIRS_MAX {
+        return Err(value("tunnel.socket_dirs", "at most 32 directories"));
+    }
+    if config.tunnel.socket_dirs.iter().any(|dir| !dir.is_absolute() || dir.parent().is_none()) {
+        return Err(value("tunnel.socket_dirs", "absolute paths of directories below /"));
+    }
     let interface = &config.ip.interface;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     if interface.len() > NAME_MAX
@@ -275,6 +292,8 @@ mod tests {
             "proxy",
             "socket",
             "max_clients",
+            "allow",
+            "socket_dirs",
             "ports",
             "discovery",
             "host",
@@ -296,6 +315,8 @@ mod tests {
             ("[node]\nlisten = [\"nonsense\"]", "listen"),
             ("[manager]\nproxy = \"socks5://h:1\"", "manager.proxy: a proxy is reached by http://"),
             ("[tunnel]\nmax_clients = 0", "tunnel.max_clients"),
+            ("[tunnel]\nsocket_dirs = [\"run\"]", "tunnel.socket_dirs"),
+            ("[tunnel]\nsocket_dirs = [\"/\"]", "tunnel.socket_dirs"),
             ("[ip]\ninterface = \"a/b\"", "ip.interface"),
             ("[ip]\ninterface = \"sixteen-letters-\"", "ip.interface"),
             ("[ip]\ninterface = \"..\"", "ip.interface"),

@@ -151,7 +151,7 @@ impl Fault {
                 .hint("try again later"),
             Reset::Unsupported => Self::failed(format!("{resource}: the exporter cannot forward this kind"))
                 .hint("update coco on the exporting machine"),
-            Reset::Closed | Reset::PeerReset | Reset::GoingAway | Reset::Protocol => {
+            Reset::Closed | Reset::PeerReset | Reset::GoingAway | Reset::Protocol | Reset::Unread => {
                 Self::timed_out(format!("{resource}: the exporter broke off: {code}"))
             }
         }

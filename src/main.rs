@@ -15,6 +15,7 @@ use cocod::ip::host::Host;
 use cocod::lookups::{self, Helper, Helpers};
 use cocod::state_dir::{StateDir, StateDirError};
 use cocod::store::{Database, Store, StoreError};
+use cocod::tunnel::SocketDirs;
 use cocod::{config, control, metrics, sandbox};
 use coconet::control::paths::{DEFAULT_APP, Environment, SOCKET_NAME};
 use coconet::log::{Lines, lines};
@@ -157,7 +158,8 @@ async fn run(app: Name, config: Config, door: Door, state: &Path, socket: &Path)
         lookups::ask(helpers).context("the lookup processes")?;
     }
     let store = Store::start(database)?;
-    let daemon = Daemon::start(app, config, state_dir, store, report, host).await?;
+    let dirs = SocketDirs::of(socket, state, &config);
+    let daemon = Daemon::start(app, config, state_dir, store, dirs, report, host).await?;
     if let Some(listener) = figures {
         tokio::spawn(metrics::serve(listener, std::sync::Arc::downgrade(&daemon)));
     }

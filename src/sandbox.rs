@@ -1,7 +1,7 @@
 //! What this daemon keeps when it gives up the rest; see [`coco_sandbox`].
 //!
-//! *Files*: the state directory and the control socket's directory, to read and write;
-//! `/proc`, to read. Nothing else of the machine can be opened, `/etc` and the daemon's own configuration included:
+//! *Files*: the state directory, the control socket's directory and those of `tunnel.socket_dirs`, to read and
+//! write; `/proc`, to read. Nothing else of the machine can be opened, `/etc` and the daemon's own configuration included:
 //! what names mean is asked of [`crate::lookups`]. *Ports*: those of `tunnel.ports`, one that the system chooses, and
 //! those where tunnels listened before. *Connections* are free, for a target may be anywhere.
 
@@ -31,6 +31,7 @@ pub fn off(config: &Config) -> BTreeSet<Layer> {
 pub fn keeps(config: &Config, state: &Path, socket: Option<&Path>, before: &BTreeSet<u16>) -> Keeps {
     let mut writes = vec![state.to_owned()];
     writes.extend(socket.and_then(Path::parent).and_then(own_directory));
+    writes.extend(config.tunnel.socket_dirs.iter().cloned());
     let ports = &config.tunnel.ports;
     let binds = if ports.are_all() {
         Ports::Any

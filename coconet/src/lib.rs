@@ -15,6 +15,7 @@ pub mod id;
 pub mod invite;
 pub mod key;
 pub mod ledger;
+pub mod listen;
 pub mod log;
 pub mod manager_addr;
 pub mod name;

@@ -6,7 +6,6 @@
 
 use core::fmt;
 use core::str::FromStr;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::manager_addr::{Host, port_number, split_location};
@@ -124,11 +123,6 @@ impl fmt::Display for Target {
             Place::Net { host, port } => write!(f, "{scheme}://{}:{port}{}", host.as_str(), self.path),
         }
     }
-}
-
-/// The URL a local application uses for a resource of `kind` that listens at `listen`.
-pub fn local_url(kind: Kind, listen: SocketAddr, path: &str) -> String {
-    format!("{kind}://{listen}{path}")
 }
 
 fn kind_of(scheme: &str) -> Result<Kind, TargetError> {

@@ -9,7 +9,8 @@
 //! *When.* Once, when the connection is accepted, or a UDP client's first datagram has come. A client that has
 //! closed its socket by then is nobody's, and is refused: one that sends and does not wait may be. Who may
 //! connect may hand the socket on, or execute another program with it: from then on it is theirs to guard.
-//! *Who holds it.* A socket belongs to the user who made it, whoever holds it since. `exe:` and `unit:` look
+//! *Who holds it.* A socket belongs to the user who made it, whoever holds it since; one that came to a unix
+//! socket, to the user who connected it ([`unix_owner`]). `exe:` and `unit:` look
 //! at every process that holds it when it is judged, and each must fit; a process that this daemon may not
 //! look into (of another user, unless it runs as root) fits no such rule. The daemon itself can look into none,
 //! for its sandbox forbids that; a process of its own does ([`crate::lookups`]).
@@ -17,6 +18,7 @@
 mod process;
 mod rule;
 mod socket;
+mod unix;
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,6 +26,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::lookups;
 pub use rule::{RULES_MAX, Rule, RuleError, Rules};
 pub use socket::{Owner, Transport, owner};
+pub use unix::unix_owner;
 
 /// The rules of one listener, and what they have refused.
 #[derive(Debug)]

@@ -67,6 +67,16 @@ impl Rules {
         self.0.is_empty()
     }
 
+    /// Whether nobody but the daemon's own user fits, whatever program it is.
+    pub fn are_of_own_user(&self) -> bool {
+        self.0.iter().all(|rule| match rule {
+            Rule::User(Named::Number(number)) => *number == Uid::effective().as_raw(),
+            Rule::User(Named::Name(name)) => name == SELF,
+            // Who is in a group may change, and a program or a unit can be of anybody.
+            Rule::Group(_) | Rule::Exe(_) | Rule::Unit(_) => false,
+        })
+    }
+
     /// As they were written.
     pub fn texts(&self) -> Vec<String> {
         self.0.iter().map(ToString::to_string).collect()
@@ -254,6 +264,22 @@ mod tests {
         assert!(rules.fit_user(77) && !rules.fit_user(own));
         assert!(Rules::parse(&["uid:77", "uid:self"]).unwrap().fit_user(own));
         assert!(!Rules::parse(&["uid:nobody-has-this-name"]).unwrap().fit_user(own));
+    }
+
+    #[test]
+    fn only_rules_about_the_own_user_need_nobody_else_let_near() {
+        let own = format!("uid:{}", Uid::effective());
+        for (rules, own_only) in [
+            (&[][..], true),
+            (&["uid:self"], true),
+            (&[own.as_str()], true),
+            (&["uid:self", "uid:77"], false),
+            (&["gid:0"], false),
+            (&["exe:/bin/cat"], false),
+            (&["unit:a.service"], false),
+        ] {
+            assert_eq!(Rules::parse(rules).unwrap().are_of_own_user(), own_only, "{rules:?}");
+        }
     }
 
     #[test]

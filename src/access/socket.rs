@@ -20,7 +20,7 @@ use nix::sys::socket::{
 const ANSWER_MAX: usize = 4096;
 
 /// Any incarnation of a socket will do.
-const NO_COOKIE: [u8; 8] = [0xff; 8];
+pub(super) const NO_COOKIE: [u8; 8] = [0xff; 8];
 
 /// What kind of socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,9 +83,21 @@ fn look_up(
         states: StateFlags::all(),
         socket_id: id,
     };
+    let SockDiagMessage::InetResponse(found) = ask(SockDiagMessage::InetRequest(request))? else {
+        return Err(io::ErrorKind::NotFound.into());
+    };
+    let found = found.header;
+    if found.socket_id.source_port != wanted.port() || found.inode == 0 {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    Ok(Owner { uid: found.uid, inode: found.inode.into() })
+}
+
+/// Ask the kernel about one socket.
+pub(super) fn ask(request: SockDiagMessage) -> io::Result<SockDiagMessage> {
     let mut header = NetlinkHeader::default();
     header.flags = NLM_F_REQUEST;
-    let mut message = NetlinkMessage::new(header, SockDiagMessage::InetRequest(request).into());
+    let mut message = NetlinkMessage::new(header, request.into());
     message.finalize();
     let mut bytes = vec![0; message.buffer_len()];
     message.serialize(&mut bytes);
@@ -102,13 +114,7 @@ fn look_up(
     let length = recv(netlink.as_raw_fd(), &mut answer, MsgFlags::empty())?;
     let malformed = |_| io::Error::from(io::ErrorKind::InvalidData);
     match NetlinkMessage::<SockDiagMessage>::deserialize(&answer[..length]).map_err(malformed)?.payload {
-        NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(found)) => {
-            let found = found.header;
-            if found.socket_id.source_port != wanted.port() || found.inode == 0 {
-                return Err(io::ErrorKind::NotFound.into());
-            }
-            Ok(Owner { uid: found.uid, inode: found.inode.into() })
-        }
+        NetlinkPayload::InnerMessage(answer) => Ok(answer),
         NetlinkPayload::Error(error) => Err(error.to_io()),
         _ => Err(io::ErrorKind::NotFound.into()),
     }

@@ -21,6 +21,7 @@ use coconet::id::NetworkId;
 use coconet::invite::Invitation;
 use coconet::key::InviteSecret;
 use coconet::ledger::{Invite, Op, Publish, Purpose, RemoveNode, Violation, Withdraw};
+use coconet::listen::Listen;
 use coconet::manager_addr::ManagerAddr;
 use coconet::name::Name;
 use coconet::path_mode::PathMode;
@@ -48,7 +49,9 @@ use crate::store::{NetworkRow, Served, Store, TunnelEnd};
 use crate::surroundings::Surroundings;
 use crate::surroundings::cameras;
 use crate::surroundings::links::Links;
-use crate::tunnel::{Exposure, Listener, Opened, OpenedOptions, Sockets, Transports, target_answers};
+use crate::tunnel::{
+    Exposure, Ground, Listener, Opened, OpenedOptions, SocketDirs, Sockets, Transports, target_answers,
+};
 
 /// Longest life of an invite, in seconds: a year.
 pub const INVITE_LIFE_MAX_S: u64 = 365 * 24 * 3600;
@@ -64,6 +67,8 @@ pub struct Daemon {
     uplink: Arc<Uplink>,
     state_dir: StateDir,
     store: Store,
+    /// Where tunnels may have unix sockets.
+    dirs: Arc<SocketDirs>,
     events: Events,
     around: Arc<Surroundings>,
     /// The machine's interface for packets.
@@ -84,6 +89,7 @@ impl Daemon {
         config: Config,
         state_dir: StateDir,
         store: Store,
+        dirs: SocketDirs,
         sandbox: Report,
         host: Option<Host>,
     ) -> Result<Arc<Self>> {
@@ -98,6 +104,7 @@ impl Daemon {
             uplink,
             state_dir,
             store,
+            dirs: Arc::new(dirs),
             events: Events::default(),
             around,
             host,
@@ -355,11 +362,8 @@ impl Daemon {
         let node = self.node_or_only(request.network.as_ref())?;
         node.require_member()?;
         let wait = Duration::from_secs(request.timeout_s.unwrap_or(OPEN_TIMEOUT_S).clamp(1, WAIT_MAX_S));
-        let listen: Option<SocketAddr> = match request.listen.as_deref().map(str::parse) {
-            None => None,
-            Some(Ok(address)) => Some(address),
-            Some(Err(_)) => return Err(Fault::usage("--listen needs IP:PORT, for example 127.0.0.1:8554")),
-        };
+        let place = request.listen.as_deref().map(str::parse::<Listen>).transpose();
+        let place = place.map_err(|error| Fault::usage("--listen").because(&error))?;
         if !node.ledger().state().resources().contains_key(&request.resource) {
             // Published a moment ago, perhaps; without the manager our own copy has to do.
             let _ = node.manager().catch_up().await;
@@ -369,15 +373,22 @@ impl Daemon {
         let allow = request.allow.as_deref().map(Rules::parse).transpose().map_err(|error| {
             Fault::usage("--allow").because(&error).hint("for example --allow uid:self exe:/usr/bin/ffplay")
         })?;
+        if request.public && allow.is_some() {
+            return Err(Fault::usage("--public lets in everybody, --allow only some")
+                .hint("leave out one of them: who comes from another machine has no user or program here"));
+        }
+        let rules = allow.clone().unwrap_or_else(|| self.config.tunnel.allow.clone());
         let transports = Transports::of(&node, &request.resource);
-        let sockets = Sockets::bind(listen, transports)?;
+        let ground = Ground { dirs: &self.dirs, rules: &rules, public: request.public };
+        let sockets = Sockets::bind(place.as_ref(), transports, ground)?;
         let options = OpenedOptions {
             id: 0,
             resource: request.resource.clone(),
             listener: Listener::Bound(sockets),
             max_clients: self.config.tunnel.max_clients,
             mode: request.path,
-            allow: allow.clone().unwrap_or_else(|| self.config.tunnel.allow.clone()),
+            allow: rules,
+            dirs: Arc::clone(&self.dirs),
         };
         // Asked before it is remembered: what never worked is not kept, nor what nobody waits for.
         let trial = Trial(Some(Opened::start(Arc::clone(&node), options, self.events.clone())?));
@@ -395,7 +406,7 @@ impl Daemon {
         let _adding = self.adding.lock().await;
         self.require_joined(&node)?;
         self.require_not_open(&node, &request.resource)?;
-        let end = TunnelEnd::Opened(trial.opened()?.listen().to_string(), request.path, allow);
+        let end = TunnelEnd::Opened(trial.opened()?.place().to_string(), request.path, allow);
         let id = self.store.add_tunnel(node.network(), request.resource, end).await?;
         let opened = trial.passed()?;
         opened.number(id);
@@ -572,11 +583,12 @@ impl Daemon {
         mode: PathMode,
         allow: Option<Rules>,
     ) -> Result<()> {
-        let address = listen.parse().map_err(|_| Fault::failed("a damaged listen address in the state"))?;
-        let listener = Listener::Restored(address);
+        let place = listen.parse().map_err(|_| Fault::failed("a damaged listen address in the state"))?;
+        let listener = Listener::Restored(place);
         let max_clients = self.config.tunnel.max_clients;
         let allow = allow.unwrap_or_else(|| self.config.tunnel.allow.clone());
-        let options = OpenedOptions { id, resource, listener, max_clients, mode, allow };
+        let dirs = Arc::clone(&self.dirs);
+        let options = OpenedOptions { id, resource, listener, max_clients, mode, allow, dirs };
         lock(&self.tunnels).insert(id, Opened::start(node, options, self.events.clone())?);
         Ok(())
     }
@@ -634,7 +646,7 @@ impl Daemon {
             opened.node().network() == node.network() && opened.resource() == resource
         };
         match tunnels.values().find(same) {
-            Some(opened) => Err(Fault::failed(format!("{resource} is already open on {}", opened.listen()))
+            Some(opened) => Err(Fault::failed(format!("{resource} is already open on {}", opened.place()))
                 .hint(format!("cococtl tunnel list, or cococtl tunnel close {resource}"))),
             None => Ok(()),
         }

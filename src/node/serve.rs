@@ -103,7 +103,13 @@ impl Node {
         if frame::write(&mut channel.tx, &Reply::Ok).await.is_err() {
             return;
         }
-        let cut = self.right_ends(peer, resource, &rights);
+        let (right_ends, given_up) = (self.right_ends(peer, resource, &rights), channel.given_up());
+        let cut = async {
+            tokio::select! {
+                code = right_ends => code,
+                code = given_up => code,
+            }
+        };
         let caller = Caller { alias: self.alias(peer), rights: rights.clone() };
         let ended = match (kind, local) {
             (Kind::Rtsp, _) => forward::rtsp::far(service, &caller, channel, cut).await,

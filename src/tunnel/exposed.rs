@@ -16,7 +16,7 @@ use super::{Health, describe};
 
 /// Most clients that one node, whoever it is, has at one resource at a time, whatever the resource allows in
 /// all: each takes a file descriptor here and a connection of the target. As many as its own tunnel takes.
-const CLIENTS_PER_NODE_MAX: u32 = 1024;
+const CLIENTS_PER_NODE_MAX: u32 = 4096;
 
 /// Most questions of one node at a time whether a target answers. Each connects to it. Several of its tunnels
 /// may open at once.

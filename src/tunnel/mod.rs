@@ -4,6 +4,7 @@
 mod exposed;
 mod opened;
 mod sockets;
+mod unix;
 
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
@@ -15,7 +16,8 @@ use coconet::resource::Kind;
 
 pub use exposed::{Exposure, Exposures, target_answers};
 pub use opened::{Listener, Opened, OpenedOptions};
-pub use sockets::{Sockets, Transports};
+pub use sockets::{Comer, Ground, Sockets, Streams, Transports};
+pub use unix::{SocketDirs, UnixError, UnixSocket};
 
 use crate::clock;
 
@@ -107,6 +109,7 @@ fn describe(
         bytes_in: meter.bytes_in.load(Ordering::Relaxed),
         bytes_out: meter.bytes_out.load(Ordering::Relaxed),
         allow: Vec::new(),
+        public: false,
         refused: 0,
         options: None,
         login: false,

@@ -16,19 +16,20 @@ use coco_tunnel::forward::{self, Broken, Counted, Local, Meter, http, udp};
 use coco_tunnel::session::{Ended, Session};
 use coconet::control::{Direction, ErrorKind, Facts, Tunnel, TunnelState};
 use coconet::id::NodeId;
+use coconet::listen::Listen;
 use coconet::name::Name;
 use coconet::path_mode::PathMode;
 use coconet::resource::{Kind, PATH};
 use coconet::role::Action;
-use coconet::target::local_url;
 use coconet::wire::code::Reset;
 use coconet::wire::node::Request;
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::net::UdpSocket;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
-use super::sockets::{Sockets, Transports};
+use super::sockets::{Comer, Ground, Sockets, Streams, Transports};
+use super::unix::SocketDirs;
 use super::{Health, describe};
-use crate::access::{self, Access, Owner, Rules, Transport};
+use crate::access::{self, Access, Rules, Transport};
 use crate::events::Events;
 use crate::fault::{Fault, Result};
 use crate::node::peers::{self, probe};
@@ -64,6 +65,8 @@ pub struct OpenedOptions {
     pub mode: PathMode,
     /// Which applications may use it.
     pub allow: Rules,
+    /// Where unix sockets may be.
+    pub dirs: Arc<SocketDirs>,
 }
 
 /// Where a tunnel listens.
@@ -73,7 +76,7 @@ pub enum Listener {
     Bound(Sockets),
     /// Where it did before this daemon started. Applications were told, so no other address will do: when
     /// it is taken, the tunnel has failed until it is free again.
-    Restored(SocketAddr),
+    Restored(Listen),
 }
 
 /// One opened tunnel.
@@ -83,7 +86,8 @@ pub struct Opened {
     node: Arc<Node>,
     resource: Name,
     mode: PathMode,
-    listen: SocketAddr,
+    place: Listen,
+    dirs: Arc<SocketDirs>,
     places: Arc<Semaphore>,
     meter: Meter,
     udp: udp::Counters,
@@ -100,12 +104,17 @@ pub struct Opened {
 impl Opened {
     /// Begin to serve the listener.
     pub fn start(node: Arc<Node>, options: OpenedOptions, events: Events) -> Result<Arc<Self>> {
-        let OpenedOptions { id, resource, listener, max_clients, mode, allow } = options;
-        let (listen, sockets, health) = match listener {
-            Listener::Bound(sockets) => (sockets.address, Some(sockets), Health::new(TunnelState::Opening)),
-            Listener::Restored(listen) => {
+        let OpenedOptions { id, resource, listener, max_clients, mode, allow, dirs } = options;
+        let (place, sockets, health) = match listener {
+            Listener::Bound(sockets) => {
+                (sockets.place.clone(), Some(sockets), Health::new(TunnelState::Opening))
+            }
+            Listener::Restored(place) => {
                 let transports = Transports::of(&node, &resource);
-                (listen, Sockets::bind(Some(listen), transports).ok(), Health::restored())
+                // It was said when it was opened.
+                let ground = Ground { dirs: &dirs, rules: &allow, public: place.is_public() };
+                let sockets = Sockets::bind(Some(&place), transports, ground).ok();
+                (place, sockets, Health::restored())
             }
         };
         let opened = Arc::new(Self {
@@ -113,7 +122,8 @@ impl Opened {
             node,
             resource,
             mode,
-            listen,
+            place,
+            dirs,
             places: Arc::new(Semaphore::new(max_clients as usize)),
             meter: Meter::default(),
             udp: udp::Counters::default(),
@@ -135,11 +145,11 @@ impl Opened {
                 },
             };
             tokio::spawn(Arc::clone(&serving).keep());
-            if let Some(socket) = sockets.udp {
-                tokio::spawn(Arc::clone(&serving).exchange(socket));
+            if let (Some(socket), Listen::Ip(listen)) = (sockets.datagrams, sockets.place) {
+                tokio::spawn(Arc::clone(&serving).exchange(socket, listen));
             }
-            if let Some(listener) = sockets.tcp {
-                serving.run(listener).await;
+            if let Some(streams) = sockets.streams {
+                serving.run(streams).await;
             }
         });
         Ok(opened)
@@ -165,9 +175,9 @@ impl Opened {
         &self.resource
     }
 
-    /// The address it really listens on.
-    pub fn listen(&self) -> SocketAddr {
-        self.listen
+    /// Where it really listens.
+    pub fn place(&self) -> &Listen {
+        &self.place
     }
 
     /// Stop listening and cut what is open.
@@ -203,11 +213,12 @@ impl Opened {
             &self.meter,
         );
         Tunnel {
-            url: Some(local_url(kind, self.listen, path)),
-            listen: Some(self.listen.to_string()),
+            url: Some(self.place.url(kind, path)),
+            listen: Some(self.place.to_string()),
             node: known.map(|known| node_name(&ledger, known.node)),
             path_mode: Some(self.mode),
-            allow: self.access.rules().texts(),
+            allow: if self.place.is_public() { Vec::new() } else { self.access.rules().texts() },
+            public: self.place.is_public(),
             refused: self.access.refused(),
             facts,
             ..common
@@ -290,7 +301,10 @@ impl Opened {
     async fn rebind(&self) -> Option<Sockets> {
         let mut closed = self.closed.subscribe();
         loop {
-            match Sockets::bind(Some(self.listen), Transports::of(&self.node, &self.resource)) {
+            let (rules, public) = (self.access.rules(), self.place.is_public());
+            let ground = Ground { dirs: &self.dirs, rules, public };
+            let transports = Transports::of(&self.node, &self.resource);
+            match Sockets::bind(Some(&self.place), transports, ground) {
                 Ok(sockets) => return Some(sockets),
                 Err(fault) => {
                     if self.health.fails(TunnelState::Failed, fault.to_string()) {
@@ -345,25 +359,22 @@ impl Opened {
         }
     }
 
-    async fn run(self: Arc<Self>, listener: TcpListener) {
+    async fn run(self: Arc<Self>, streams: Streams) {
         let mut closed = self.closed.subscribe();
         loop {
             let accepted = tokio::select! {
-                accepted = accept(&listener, &self.places) => accepted,
+                accepted = accept(&streams, &self.places) => accepted,
                 _ = closed.wait_for(|closed| *closed) => return,
             };
             match accepted {
-                Ok((stream, peer, place)) => {
-                    // At once: whoever has closed meanwhile cannot be told from others.
-                    let local = stream.local_addr().unwrap_or(self.listen);
-                    let owner = access::owner(Transport::Tcp, local, peer);
+                Ok((local, comer, place)) => {
                     let opened = Arc::clone(&self);
                     tokio::spawn(async move {
                         let _place = place;
-                        if opened.admits(owner).await {
-                            opened.forward(stream).await;
+                        if opened.admits(comer).await {
+                            opened.forward(local).await;
                         } else {
-                            Local::tcp(stream).abort();
+                            local.abort();
                         }
                     });
                 }
@@ -377,7 +388,7 @@ impl Opened {
 
     /// Carry datagrams for as long as the tunnel is open. The exchange with the exporter begins with the
     /// first of them, and again after it broke.
-    async fn exchange(self: Arc<Self>, socket: UdpSocket) {
+    async fn exchange(self: Arc<Self>, socket: UdpSocket, listen: SocketAddr) {
         let mut closed = self.closed.subscribe();
         let mut ended = self.closed.subscribe();
         let exchanging = async {
@@ -391,8 +402,8 @@ impl Opened {
                         };
                         let admits = |client| {
                             let opened = Arc::clone(&self);
-                            let owner = access::owner(Transport::Udp, self.listen, client);
-                            async move { opened.admits(owner).await }
+                            let comer = Comer { owner: access::owner(Transport::Udp, listen, client) };
+                            async move { opened.admits(comer).await }
                         };
                         let outcome = udp::near(&socket, channel, admits, &self.meter, &self.udp, cut).await;
                         self.node.heard(peer, self.mode);
@@ -418,8 +429,12 @@ impl Opened {
     }
 
     /// Whether the application with that socket may use the tunnel. Who may not is told of, now and then.
-    async fn admits(&self, owner: io::Result<Owner>) -> bool {
-        let Err(refusal) = self.access.judge(owner).await else { return true };
+    async fn admits(&self, comer: Comer) -> bool {
+        if self.place.is_public() {
+            // Who comes from another machine is nobody here, so nobody is asked for.
+            return true;
+        }
+        let Err(refusal) = self.access.judge(comer.owner).await else { return true };
         tracing::debug!(resource = %self.resource, %refusal, "an application was not let in");
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.is_none_or(|at| at.elapsed() >= TELL_EVERY) {
@@ -430,6 +445,16 @@ impl Opened {
         false
     }
 
+    /// What an HTTP client that means this listener calls it.
+    fn http_names(&self, reached: Option<SocketAddr>) -> http::Names {
+        let (resource, network) = (self.resource.as_str(), self.node.name().as_str());
+        match &self.place {
+            // One that listens on all addresses is called by the one that was taken.
+            Listen::Ip(address) => http::Names::of_address(reached.unwrap_or(*address), resource, network),
+            Listen::Unix(_) => http::Names::of_unix_socket(resource, network),
+        }
+    }
+
     /// A channel to the exporter, on which `request` was sent.
     async fn channel(&self, request: &Request) -> Result<(NodeId, Channel)> {
         let peer = self.exporter()?;
@@ -437,9 +462,8 @@ impl Opened {
         Ok((peer, peers::request(&session, request).await?))
     }
 
-    async fn forward(&self, stream: TcpStream) {
+    async fn forward(&self, local: Local) {
         let _counted = Counted::new(&self.meter);
-        let local = Local::tcp(stream);
         let mut closed = self.closed.subscribe();
         let request = Request::Open { resource: self.resource.clone(), probe: false };
         let channel = tokio::select! {
@@ -456,18 +480,28 @@ impl Opened {
                 return;
             }
         };
+        let given_up = channel.given_up();
         let cut = async {
-            // An error means that the tunnel is gone, which is a close as well.
-            let _ = closed.wait_for(|closed| *closed).await;
-            Reset::Closed
+            tokio::select! {
+                // An error means that the tunnel is gone, which is a close as well.
+                _ = closed.wait_for(|closed| *closed) => Reset::Closed,
+                code = given_up => code,
+            }
         };
         let meter = &self.meter;
         let ended = match self.kind() {
             Kind::Http => {
-                let names = http::Names::new(self.listen, self.resource.as_str());
+                let names = self.http_names(local.reached());
                 http::near(local, channel, &names, &self.http, meter, cut).await
             }
-            Kind::Rtsp => forward::rtsp::near(local, channel, self.listen, meter, cut).await,
+            Kind::Rtsp => match &self.place {
+                Listen::Ip(listen) => forward::rtsp::near(local, channel, *listen, meter, cut).await,
+                // It is not opened on one; the resource has become another since.
+                Listen::Unix(_) => {
+                    local.abort();
+                    return;
+                }
+            },
             Kind::Tcp | Kind::Udp | Kind::Mqtt | Kind::Ip => {
                 forward::splice(local, channel, true, meter, cut).await
             }
@@ -486,10 +520,10 @@ impl Opened {
 
 /// Accept when there is a place: beyond the limit, connections wait in the kernel.
 async fn accept(
-    listener: &TcpListener,
+    streams: &Streams,
     places: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
+) -> io::Result<(Local, Comer, OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, peer) = listener.accept().await?;
-    Ok((stream, peer, place))
+    let (local, comer) = streams.accept().await?;
+    Ok((local, comer, place))
 }

@@ -1,19 +1,27 @@
-//! Where an opened tunnel listens: exclusively, and for this machine only.
+//! Where an opened tunnel listens: exclusively, and for this machine only unless it was said otherwise.
+//!
+//! A tunnel has one place ([`Listen`]) with what its resource needs there ([`Transports`]). Whatever it is
+//! that takes connections ([`Streams`]), each comes with what the system tells of who made it ([`Comer`]).
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 
+use coco_tunnel::forward::Local;
 use coconet::control::ErrorKind;
+use coconet::listen::Listen;
 use coconet::name::Name;
 use coconet::resource::Kind;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, UdpSocket};
 
+use super::unix::{SocketDirs, UnixError, UnixSocket};
+use crate::access::{self, Owner, Rules, Transport};
 use crate::fault::{Fault, Result};
 use crate::node::Node;
 
 /// Local connections the kernel holds ready.
-const BACKLOG: i32 = 1024;
+pub(super) const BACKLOG: i32 = 1024;
 
 /// Ports tried until one is free for TCP and for UDP.
 const PAIR_TRIES: usize = 16;
@@ -28,17 +36,46 @@ pub struct Transports {
     pub tcp: bool,
     /// Datagrams.
     pub udp: bool,
+    /// Ports, for media beside the connections.
+    pub ports: bool,
 }
 
-/// The sockets of one tunnel, all on one address and port.
+/// The sockets of one tunnel, all in one place.
 #[derive(Debug)]
 pub struct Sockets {
     /// For connections.
-    pub tcp: Option<TcpListener>,
+    pub streams: Option<Streams>,
     /// For datagrams.
-    pub udp: Option<UdpSocket>,
+    pub datagrams: Option<UdpSocket>,
     /// Where.
-    pub address: SocketAddr,
+    pub place: Listen,
+}
+
+/// What takes connections.
+#[derive(Debug)]
+pub enum Streams {
+    /// TCP.
+    Tcp(TcpListener),
+    /// A unix socket.
+    Unix(UnixSocket),
+}
+
+/// Who has connected.
+#[derive(Debug)]
+pub struct Comer {
+    /// Whose socket is at the other end, as far as the system tells.
+    pub owner: io::Result<Owner>,
+}
+
+/// Where a tunnel of this daemon may listen, and who will be let in.
+#[derive(Debug, Clone, Copy)]
+pub struct Ground<'a> {
+    /// Where unix sockets may be.
+    pub dirs: &'a SocketDirs,
+    /// Who may connect.
+    pub rules: &'a Rules,
+    /// Whether it was said that other machines may.
+    pub public: bool,
 }
 
 impl Transports {
@@ -49,18 +86,38 @@ impl Transports {
         Self {
             tcp: known.is_none_or(|known| known.kind != Kind::Udp),
             udp: known.is_some_and(|known| known.attributes.takes_udp(known.kind)),
+            ports: known.is_some_and(|known| known.kind == Kind::Rtsp),
         }
     }
 }
 
 impl Sockets {
-    /// Bind them; a free port of 127.0.0.1 without an address.
-    pub fn bind(address: Option<SocketAddr>, transports: Transports) -> Result<Self> {
-        let address = address.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-        if !address.ip().is_loopback() {
-            return Err(Fault::new(ErrorKind::NotPermitted, format!("{address} is not a loopback address"))
-                .hint("a tunnel listens on 127.0.0.1 or [::1], for applications of this machine only"));
+    /// Bind them; on a free port of 127.0.0.1 when there is no place.
+    pub fn bind(place: Option<&Listen>, transports: Transports, ground: Ground<'_>) -> Result<Self> {
+        match place {
+            Some(place) if place.is_public() != ground.public => Err(if ground.public {
+                Fault::usage(format!("{place} is for this machine alone"))
+                    .hint("leave out --public, or listen on another address: --listen 0.0.0.0:PORT")
+            } else {
+                Fault::new(ErrorKind::NotPermitted, format!("{place} is not a loopback address"))
+                    .hint("add --public to let in whoever reaches this machine there, or listen on 127.0.0.1 or [::1]")
+            }),
+            None if ground.public => Err(Fault::usage("--public needs an address that others reach")
+                .hint("for example --listen 0.0.0.0:8554 --public")),
+            Some(Listen::Ip(address)) if address.ip().is_unspecified() && transports.udp => {
+                Err(Fault::usage(
+                    "datagrams are answered from the address they were sent to, which has to be one",
+                )
+                .hint("--listen with an address of this machine that others reach"))
+            }
+            None => Self::bind_ip(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), transports),
+            Some(Listen::Ip(address)) => Self::bind_ip(*address, transports),
+            Some(Listen::Unix(path)) => Self::bind_unix(path, transports, ground),
         }
+    }
+
+    fn bind_ip(address: SocketAddr, transports: Transports) -> Result<Self> {
+        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         Self::listen(address, transports).map_err(|error| {
             let fault = Fault::failed(format!("cannot listen on {address}")).because(&error);
             match error.kind() {
@@ -75,6 +132,28 @@ impl Sockets {
         })
     }
 
+    fn bind_unix(path: &Path, transports: Transports, ground: Ground<'_>) -> Result<Self> {
+        let place = Listen::Unix(path.to_owned());
+        if transports.udp || transports.ports {
+            return Err(Fault::usage("this resource needs ports, which a unix socket has not")
+                .hint("listen on an address: --listen 127.0.0.1:PORT, or none for a free port"));
+        }
+        let socket = ground.dirs.bind(path, !ground.rules.are_of_own_user()).map_err(|error| {
+            let fault = Fault::failed(format!("cannot listen on {place}")).because(&error);
+            match error {
+                UnixError::Elsewhere => fault.hint(
+                    "name its directory under [tunnel] socket_dirs in the daemon's configuration, or take one \
+                     below that of the control socket",
+                ),
+                UnixError::Directory(..) => fault.hint("make the directory first; links in it are not followed"),
+                UnixError::Unsafe(_) => fault.hint("chmod o-w it, or take another directory"),
+                UnixError::Taken | UnixError::Foreign => fault.hint("choose another path with --listen"),
+                UnixError::Io(_) => fault,
+            }
+        })?;
+        Ok(Self { streams: Some(Streams::Unix(socket)), datagrams: None, place })
+    }
+
     fn listen(address: SocketAddr, transports: Transports) -> io::Result<Self> {
         let mut left = PAIR_TRIES;
         loop {
@@ -82,17 +161,40 @@ impl Sockets {
             let tcp = transports.tcp.then(|| listener(address)).transpose()?;
             let bound = tcp.as_ref().map(TcpListener::local_addr).transpose()?.unwrap_or(address);
             match transports.udp.then(|| datagrams(bound)).transpose() {
-                Ok(udp) => {
-                    let address = match &udp {
+                Ok(datagrams) => {
+                    let address = match &datagrams {
                         Some(udp) => udp.local_addr()?,
                         None => bound,
                     };
-                    return Ok(Self { tcp, udp, address });
+                    return Ok(Self {
+                        streams: tcp.map(Streams::Tcp),
+                        datagrams,
+                        place: Listen::Ip(address),
+                    });
                 }
                 // The port that TCP got is taken for UDP: another one will do, where any would.
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse && address.port() == 0 && left > 0 => {
                 }
                 Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl Streams {
+    /// The next connection, and who made it. Asked at once: whoever has closed meanwhile cannot be told from
+    /// others.
+    pub async fn accept(&self) -> io::Result<(Local, Comer)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                let owner = stream.local_addr().and_then(|local| access::owner(Transport::Tcp, local, peer));
+                Ok((Local::tcp(stream), Comer { owner }))
+            }
+            Self::Unix(socket) => {
+                let (stream, _) = socket.listener().accept().await?;
+                let owner = access::unix_owner(&stream);
+                Ok((Local::Unix(stream), Comer { owner }))
             }
         }
     }

@@ -10,6 +10,7 @@ use cocod::daemon::Daemon;
 use cocod::metrics::{self, CONNECTIONS_MAX};
 use cocod::state_dir::StateDir;
 use cocod::store::Store;
+use cocod::tunnel::SocketDirs;
 
 /// What a daemon without networks answers to requests that `ask` makes, on a thread of its own.
 fn answered<T: Send + 'static>(ask: impl FnOnce(SocketAddr) -> T + Send + 'static) -> T {
@@ -25,6 +26,7 @@ fn answered<T: Send + 'static>(ask: impl FnOnce(SocketAddr) -> T + Send + 'stati
             config,
             state,
             store,
+            SocketDirs::default(),
             coco_sandbox::Report::default(),
             None,
         )

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use coconet::wire::code::Reset;
 use noq::{ReadError, ReadExactError, RecvStream, SendStream, StoppedError, VarInt, WriteError};
 
+use crate::backlog::Lane;
 use crate::flow::{Flows, Hub};
 
 /// Both directions.
@@ -26,9 +27,9 @@ pub struct Channel {
 #[derive(Debug)]
 pub struct ChannelTx(SendStream, bool);
 
-/// The receiving half.
+/// The receiving half. What it does not read keeps room in the session; see [`crate::backlog`].
 #[derive(Debug)]
-pub struct ChannelRx(RecvStream);
+pub struct ChannelRx(RecvStream, Lane);
 
 /// Why a channel broke.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -42,8 +43,17 @@ pub enum Cut {
 }
 
 impl Channel {
-    pub(crate) fn new(tx: SendStream, rx: RecvStream, hub: Arc<Hub>) -> Self {
-        Self { tx: ChannelTx(tx, false), rx: ChannelRx(rx), hub }
+    pub(crate) fn new(tx: SendStream, rx: RecvStream, lane: Lane, hub: Arc<Hub>) -> Self {
+        Self { tx: ChannelTx(tx, false), rx: ChannelRx(rx, lane), hub }
+    }
+
+    /// Resolves when nobody has read this channel for long and others need the room: it is to be reset then.
+    pub fn given_up(&self) -> impl Future<Output = Reset> + use<> {
+        let given_up = self.rx.1.given_up();
+        async {
+            given_up.await;
+            Reset::Unread
+        }
     }
 
     /// Take the datagram flows of this channel, before the other end can have sent in them.
@@ -107,12 +117,13 @@ impl Drop for ChannelTx {
 impl ChannelRx {
     /// Receive into `chunks`; `None` at the end of this direction.
     pub async fn read(&mut self, chunks: &mut [Bytes]) -> Result<Option<usize>, Cut> {
-        self.0.read_many_chunks(chunks).await.map_err(cut_read)
+        let more = |read: &Result<Option<usize>, ReadError>| matches!(read, Ok(Some(_)));
+        self.1.read(self.0.read_many_chunks(chunks), more).await.map_err(cut_read)
     }
 
     /// Fill `buffer`; false when the direction ends before.
     pub async fn read_exact(&mut self, buffer: &mut [u8]) -> Result<bool, Cut> {
-        match self.0.read_exact(buffer).await {
+        match self.1.read(self.0.read_exact(buffer), Result::is_ok).await {
             Ok(()) => Ok(true),
             Err(ReadExactError::FinishedEarly(_)) => Ok(false),
             Err(ReadExactError::ReadError(error)) => Err(cut_read(error)),

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use coconet::id::StaticKey;
+use nix::sys::sysinfo::sysinfo;
 use noq::{
     AckFrequencyConfig, ClientConfig, EndpointConfig, Incoming, MtuDiscoveryConfig, ServerConfig,
     TokioRuntime, TransportConfig, VarInt,
@@ -23,21 +24,22 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use crate::asking::Asking;
+use crate::backlog;
 use crate::flow::{RECEIVE_BUFFER, SEND_BUFFER};
 use crate::noise::{self, LocalStatic, PeerStatic, QUIC_VERSION, ResetKey, TokenKey};
 use crate::relay::Switch;
 use crate::session::{Ended, Session, ended};
 use crate::socket::{Carrier, Heard, Mux, Outlet, Place, allowed};
 
-/// Streams a peer may have open at once. A browser opens six connections to a host; a proxy with
-/// hundreds behind one resource still fits.
-pub const STREAMS_MAX: u32 = 4096;
+/// Streams a peer may have open at once: two tunnels full of clients, and requests.
+pub const STREAMS_MAX: u32 = 8192;
 
 /// Unread data of one stream, in bytes. Above 2048 packets of it noq 1.4 gives the connection up ("too
 /// many gaps in stream buffer"), so this must stay below.
 pub const STREAM_WINDOW: u32 = 2 << 20;
 
-/// Unread and unacknowledged data of one connection, in bytes: a fast link's delay times its rate.
+/// Unread and unacknowledged data of one connection, in bytes: a fast link's delay times its rate. Streams that
+/// nobody reads get room besides; see [`crate::backlog`].
 pub const CONNECTION_WINDOW: u32 = 16 << 20;
 
 /// A connection without any packet for so long is dead. Longer than the 30 s a blackout may last.
@@ -109,6 +111,10 @@ pub struct Endpoint {
     quic: noq::Endpoint,
     outlet: Outlet,
     local: LocalStatic,
+    /// Room for the streams of each session between nodes that were opened from here and that nobody reads.
+    own_room: u32,
+    /// Whether whoever dials is a node.
+    serves_nodes: bool,
     half_open: Arc<AtomicUsize>,
     refused: Arc<AtomicU64>,
     heard: Arc<Mutex<Option<mpsc::Receiver<Heard>>>>,
@@ -145,7 +151,7 @@ pub enum DialError {
 impl Endpoint {
     /// Bind the sockets and start serving.
     pub fn bind(options: &EndpointOptions) -> io::Result<Self> {
-        Self::bind_with(options, between_nodes(), None)
+        Ok(Self { serves_nodes: true, ..Self::bind_with(options, between_nodes(), None)? })
     }
 
     /// As [`Endpoint::bind`], for a manager: nobody sends it more than messages.
@@ -181,7 +187,16 @@ impl Endpoint {
             Arc::new(TokioRuntime),
         )?;
         let heard = Arc::new(Mutex::new(Some(heard)));
-        Ok(Self { quic, outlet, local, half_open: Arc::default(), refused: Arc::default(), heard })
+        Ok(Self {
+            quic,
+            outlet,
+            local,
+            own_room: backlog::own_room(sysinfo().map_or(0, |machine| machine.ram_total())),
+            serves_nodes: false,
+            half_open: Arc::default(),
+            refused: Arc::default(),
+            heard,
+        })
     }
 
     /// The addresses it is bound to.
@@ -273,9 +288,9 @@ impl Endpoint {
             first = found.recv().await;
         }
         let Some(first) = first else { return Err(DialError::NoAddress) };
-        let transport = match keep_alive {
-            Some(keep_alive) => transport(keep_alive),
-            None => between_nodes(),
+        let (transport, own_room) = match keep_alive {
+            Some(keep_alive) => (transport(keep_alive), None),
+            None => (between_nodes(), Some(self.own_room)),
         };
         let mut config = ClientConfig::new(noise::client_config(&self.local, peer.0));
         config.transport_config(Arc::new(transport)).version(QUIC_VERSION);
@@ -297,7 +312,7 @@ impl Endpoint {
                     None => more = false,
                 },
                 connected = &mut connecting => return match connected.map_err(ended) {
-                    Ok(connection) => Ok(Session::new(connection, peer)),
+                    Ok(connection) => Ok(Session::new(connection, peer, own_room)),
                     Err(Ended::TimedOut) => Err(DialError::NoAnswer { tried }),
                     Err(ended) => Err(DialError::Ended(ended)),
                 },
@@ -350,11 +365,12 @@ impl Endpoint {
         }
         let Ok(connecting) = incoming.accept() else { return };
         let counted = HalfOpen::new(&self.half_open);
+        let own_room = self.serves_nodes.then_some(self.own_room);
         ready.0.spawn(async move {
             let _counted = counted;
             let connection = tokio::time::timeout(HANDSHAKE_TIMEOUT, connecting).await.ok()?.ok()?;
             let identity = connection.peer_identity()?.downcast::<PeerStatic>().ok()?;
-            Some(Session::new(connection, StaticKey(identity.0)))
+            Some(Session::new(connection, StaticKey(identity.0), own_room))
         });
     }
 }

@@ -9,6 +9,7 @@
 #![warn(missing_docs)]
 
 pub mod asking;
+pub mod backlog;
 pub mod carrier;
 pub mod channel;
 pub mod endpoint;

@@ -9,6 +9,7 @@ use coconet::wire::code::Close;
 use noq::{Connection, ConnectionError, PathId, VarInt};
 use tokio::sync::Notify;
 
+use crate::backlog::{Backlog, Side};
 use crate::channel::Channel;
 use crate::flow::Hub;
 use crate::paths::policy::Why;
@@ -28,6 +29,7 @@ struct Shared {
     rates: Mutex<(u64, u64)>,
     used: Notify,
     hub: Arc<Hub>,
+    backlog: Arc<Backlog>,
 }
 
 /// The way in use, and why it is.
@@ -75,10 +77,12 @@ pub struct SessionStats {
 }
 
 impl Session {
-    pub(crate) fn new(connection: Connection, peer: StaticKey) -> Self {
+    /// With `own_room` for streams opened from here that nobody reads, or without any room for such streams.
+    pub(crate) fn new(connection: Connection, peer: StaticKey, own_room: Option<u32>) -> Self {
         let shown = Mutex::new(Shown { path: PathId::ZERO, why: Why::First });
         let hub = Arc::new(Hub::new(connection.clone()));
-        let shared = Arc::new(Shared { shown, rates: Mutex::default(), used: Notify::new(), hub });
+        let backlog = Arc::new(Backlog::new(connection.clone(), own_room));
+        let shared = Arc::new(Shared { shown, rates: Mutex::default(), used: Notify::new(), hub, backlog });
         Self { connection, peer, shared }
     }
 
@@ -91,14 +95,14 @@ impl Session {
     pub async fn open(&self) -> Result<Channel, Ended> {
         let (tx, rx) = self.connection.open_bi().await.map_err(ended)?;
         self.shared.used.notify_one();
-        Ok(Channel::new(tx, rx, Arc::clone(&self.shared.hub)))
+        Ok(Channel::new(tx, rx, self.shared.backlog.enter(Side::Own), Arc::clone(&self.shared.hub)))
     }
 
     /// The next channel the other end opens.
     pub async fn accept(&self) -> Result<Channel, Ended> {
         let (tx, rx) = self.connection.accept_bi().await.map_err(ended)?;
         self.shared.used.notify_one();
-        Ok(Channel::new(tx, rx, Arc::clone(&self.shared.hub)))
+        Ok(Channel::new(tx, rx, self.shared.backlog.enter(Side::Peer), Arc::clone(&self.shared.hub)))
     }
 
     /// Close for everybody, with a reason the other end can act on. One that is over keeps the reason it

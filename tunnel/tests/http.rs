@@ -207,7 +207,7 @@ async fn an_application_is_told_in_http_why_the_exporter_does_not_open() {
     let (mut app, local) = (app.unwrap(), Local::tcp(accepted.unwrap().0));
     let (channel, mut theirs) = pair.channel().await;
     let near = tokio::spawn(async move {
-        let names = http::Names::new(address, "web");
+        let names = http::Names::of_address(address, "web", "home");
         let (counters, meter) = (http::Counters::default(), Meter::default());
         http::near(local, channel, &names, &counters, &meter, std::future::pending()).await
     });

@@ -3,7 +3,6 @@
 mod network;
 
 use std::ffi::{OsStr, OsString};
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -13,6 +12,7 @@ use clap::error::ErrorKind as Clap;
 use clap::{ColorChoice, CommandFactory, Parser, Subcommand, ValueEnum};
 use coconet::calendar::Month;
 use coconet::id::NodeId;
+use coconet::listen::Listen;
 use coconet::name::{Name, NameError};
 use coconet::path_mode::PathMode;
 
@@ -188,7 +188,9 @@ The URL alone goes to stdout. The tunnel stays until it is closed, over restarts
 
 Examples:
   $ ffplay \"$(cococtl tunnel open front-door)\"
-  $ cococtl tunnel open ssh --listen 127.0.0.1:2222")]
+  $ cococtl tunnel open ssh --listen 127.0.0.1:2222
+  $ cococtl tunnel open web --listen unix:/run/user/1000/coco/default/web.sock
+  $ curl --unix-socket /run/user/1000/coco/default/web.sock http://localhost/")]
     Open {
         /// The resource
         resource: Name,
@@ -196,8 +198,8 @@ Examples:
         #[arg(long, value_name = "NAME")]
         network: Option<Name>,
         /// Where to listen [default: a free port of 127.0.0.1]
-        #[arg(long, value_name = "IP:PORT", value_parser = listen_address)]
-        listen: Option<SocketAddr>,
+        #[arg(long, value_name = "IP:PORT|unix:PATH")]
+        listen: Option<Listen>,
         /// How long to wait for the node that offers it
         #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = duration::parse)]
         timeout: Duration,
@@ -208,6 +210,9 @@ Examples:
         /// daemon's configuration says, or its own user]
         #[arg(long, value_name = "RULE", num_args = 1..)]
         allow: Vec<String>,
+        /// Let other machines use it, on an address that is not loopback
+        #[arg(long, requires = "listen", conflicts_with = "allow")]
+        public: bool,
     },
     /// List what is exposed and opened here
     List,
@@ -321,10 +326,6 @@ impl FromStr for NodeRef {
 
 fn path_modes() -> impl TypedValueParser<Value = PathMode> {
     PossibleValuesParser::new(PathMode::ALL.map(PathMode::as_str)).try_map(|text| text.parse::<PathMode>())
-}
-
-fn listen_address(text: &str) -> Result<SocketAddr, &'static str> {
-    text.parse().map_err(|_| "an address to listen on looks like 127.0.0.1:5554 or [::1]:5554")
 }
 
 /// The command line, parsed; `None` where it asked for help or the version, which are printed here.

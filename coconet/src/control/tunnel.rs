@@ -41,7 +41,7 @@ pub struct Open {
     pub resource: Name,
     /// In which network; may be left out when there is one.
     pub network: Option<Name>,
-    /// Where to listen; a free port of 127.0.0.1 when absent.
+    /// Where to listen, as [`crate::listen::Listen`] is written; a free port of 127.0.0.1 when absent.
     pub listen: Option<String>,
     /// How long to wait for the exporter, in seconds; [`OPEN_TIMEOUT_S`] when absent.
     pub timeout_s: Option<u64>,
@@ -52,6 +52,9 @@ pub struct Open {
     /// configuration says when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow: Option<Vec<String>>,
+    /// Whether other machines may use it: needed for an address that is not loopback. It excludes `allow`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub public: bool,
 }
 
 /// `GET /v1/tunnels`.
@@ -108,6 +111,9 @@ pub struct Tunnel {
     /// Which applications may use it, where it is opened; empty for the daemon's own user.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow: Vec<String>,
+    /// Whether whoever reaches this machine may use it, where it is opened.
+    #[serde(default)]
+    pub public: bool,
     /// How often an application was not let in.
     #[serde(default)]
     pub refused: u64,

@@ -78,6 +78,8 @@ codes! {
         Protocol = 7, "protocol-error";
         /// This version does not forward this kind.
         Unsupported = 8, "unsupported";
+        /// Nobody has read it for long, and others needed the room.
+        Unread = 9, "unread";
     }
 }
 
@@ -89,6 +91,8 @@ mod tests {
     fn numbers_parse_back_and_unknown_ones_do_not() {
         for number in 0..=8 {
             assert_eq!(Close::from_number(number).map(|c| u64::from(c.number())), Some(number));
+        }
+        for number in 0..=9 {
             assert_eq!(Reset::from_number(number).map(|c| u64::from(c.number())), Some(number));
         }
         assert_eq!((Close::from_number(9), Reset::from_number(u64::MAX)), (None, None));

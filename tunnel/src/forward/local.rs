@@ -72,6 +72,12 @@ impl Local {
         }
     }
 
+    /// The address the application took to get here, where it came over IP.
+    pub fn reached(&self) -> Option<SocketAddr> {
+        let (_, local) = self.addresses().ok()?;
+        Some(SocketAddr::new(local.ip().to_canonical(), local.port()))
+    }
+
     /// Both directions, to be used side by side.
     pub(super) fn split(&mut self) -> (Reader<'_>, Writer<'_>) {
         match self {

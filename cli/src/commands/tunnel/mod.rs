@@ -12,6 +12,7 @@ use std::time::Duration;
 use coconet::control::{Direction, Done, Expose, Open, Tunnel, TunnelState, Tunnels};
 use coconet::grant::Capabilities;
 use coconet::name::Name;
+use coconet::resource::Kind;
 use coconet::service::{LOGIN_MAX, Login, ServiceOptions};
 use coconet::target::Target;
 use zeroize::Zeroizing;
@@ -41,11 +42,11 @@ pub(in crate::commands) async fn run(context: &Context, command: args::Tunnel) -
             cameras::list(context).await
         }
         args::Tunnel::Expose(command) => expose(context, command).await,
-        args::Tunnel::Open { resource, network, listen, timeout, path, allow } => {
+        args::Tunnel::Open { resource, network, listen, timeout, path, allow, public } => {
             let listen = listen.map(|address| address.to_string());
             let allow = (!allow.is_empty()).then_some(allow);
             let timeout_s = Some(timeout.as_secs());
-            let request = Open { resource, network, listen, timeout_s, path, allow };
+            let request = Open { resource, network, listen, timeout_s, path, allow, public };
             open(context, &request, timeout).await
         }
         args::Tunnel::List => list(context).await,
@@ -119,7 +120,19 @@ async fn open(context: &Context, request: &Open, wait: Duration) -> Result<(), F
             .hint(format!("{} tunnel list", context.me())));
     };
     context.out.answer(&answer, |_| [url.to_owned()])?;
-    warn_if_broken(context, &answer.value);
+    if answer.value.public {
+        context.out.note(&format!(
+            "warning: whoever reaches this machine on {} can use {}",
+            answer.value.listen.as_deref().unwrap_or("that address"),
+            answer.value.resource
+        ));
+    }
+    if !warn_if_broken(context, &answer.value)
+        && answer.value.kind == Kind::Http
+        && let Some(path) = url.strip_prefix("unix:")
+    {
+        context.out.hint(&format!("curl --unix-socket {path} http://localhost/"));
+    }
     Ok(())
 }
 
@@ -195,6 +208,10 @@ pub(in crate::commands) fn table(tunnels: &[Tunnel]) -> Vec<String> {
             tunnel.reason.as_ref()?
         ))
     });
+    let public = tunnels.iter().filter(|tunnel| tunnel.public).map(|tunnel| {
+        let place = tunnel.listen.as_deref().unwrap_or_default();
+        format!("{} {} is public: whoever reaches {place} can use it", tunnel.id, tunnel.resource)
+    });
     let told = tunnels.iter().flat_map(facts::lines);
-    table.lines().into_iter().chain(reasons).chain(told).collect()
+    table.lines().into_iter().chain(reasons).chain(public).chain(told).collect()
 }

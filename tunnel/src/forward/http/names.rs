@@ -9,6 +9,9 @@ use std::net::{IpAddr, SocketAddr};
 use super::head::Request;
 use super::refusal::Refusal;
 
+/// The port that a URL may leave out.
+const HTTP_PORT: u16 = 80;
+
 /// A listener's names.
 #[derive(Debug, Clone)]
 pub struct Names {
@@ -17,16 +20,30 @@ pub struct Names {
 }
 
 impl Names {
-    /// Of the listener at `listen` for `resource`: the address, the loopback addresses, `localhost` and
-    /// `<resource>.localhost`.
-    pub fn new(listen: SocketAddr, resource: &str) -> Self {
-        let own = match listen.ip() {
+    /// Of the listener at `listen` for `resource` of `network`: the address, the loopback addresses,
+    /// `localhost`, `<resource>.localhost` and `<resource>.<network>.coco`.
+    pub fn of_address(listen: SocketAddr, resource: &str, network: &str) -> Self {
+        let mut names = Self::here(resource, network, listen.port());
+        names.hosts.push(match listen.ip() {
             IpAddr::V4(v4) => v4.to_string(),
             IpAddr::V6(v6) => format!("[{v6}]"),
-        };
-        let named = format!("{}.localhost", resource.to_ascii_lowercase());
-        let hosts = vec![own, "127.0.0.1".to_owned(), "[::1]".to_owned(), "localhost".to_owned(), named];
-        Self { hosts, port: listen.port() }
+        });
+        names
+    }
+
+    /// Of a unix socket for `resource` of `network`: as of a listener at 127.0.0.1:80, and `<resource>`. A
+    /// program has to put some name into its request, and no web page gets to a unix socket.
+    pub fn of_unix_socket(resource: &str, network: &str) -> Self {
+        let mut names = Self::here(resource, network, HTTP_PORT);
+        names.hosts.push(resource.to_ascii_lowercase());
+        names
+    }
+
+    fn here(resource: &str, network: &str, port: u16) -> Self {
+        let (resource, network) = (resource.to_ascii_lowercase(), network.to_ascii_lowercase());
+        let named = [format!("{resource}.localhost"), format!("{resource}.{network}.coco")];
+        let plain = ["127.0.0.1", "[::1]", "localhost"].map(str::to_owned);
+        Self { hosts: plain.into_iter().chain(named).collect(), port }
     }
 
     /// Is the request meant for this listener, and not made by some web page?
@@ -41,7 +58,7 @@ impl Names {
     /// Whether a host, with its port, is one of the names.
     pub(super) fn answer_to(&self, host: &[u8]) -> bool {
         let Some((name, port)) = split_host(host) else { return false };
-        port.unwrap_or(80) == self.port
+        port.unwrap_or(HTTP_PORT) == self.port
             && self.hosts.iter().any(|own| own.as_bytes().eq_ignore_ascii_case(name))
     }
 }
@@ -68,7 +85,7 @@ mod tests {
     use super::*;
 
     fn front_door(listen: &str) -> Names {
-        Names::new(listen.parse().unwrap(), "Front-door")
+        Names::of_address(listen.parse().unwrap(), "Front-door", "home")
     }
 
     fn judged(listen: &str, host: &str) -> Result<(), Refusal> {
@@ -78,9 +95,14 @@ mod tests {
 
     #[test]
     fn a_listener_answers_to_its_own_names() {
-        for host in
-            ["127.0.0.1:8000", "[::1]:8000", "localhost:8000", "LocalHost:8000", "front-door.localhost:8000"]
-        {
+        for host in [
+            "127.0.0.1:8000",
+            "[::1]:8000",
+            "localhost:8000",
+            "LocalHost:8000",
+            "front-door.localhost:8000",
+            "front-door.home.coco:8000",
+        ] {
             assert_eq!(judged("127.0.0.1:8000", host), Ok(()), "{host}");
         }
         assert_eq!(judged("127.0.0.7:8000", "127.0.0.7:8000"), Ok(()));
@@ -100,6 +122,10 @@ mod tests {
             "127.0.0.2:8000",
             "localhost.evil.example:8000",
             "evil.localhost:8000",
+            "front-door:8000",
+            "front-door.coco:8000",
+            "front-door.work.coco:8000",
+            "front-door.home.coco.evil.example:8000",
             "127.0.0.1.nip.io:8000",
             "0.0.0.0:8000",
             "[::]:8000",
@@ -112,6 +138,26 @@ mod tests {
             "[::1]8000",
         ] {
             assert!(judged("127.0.0.1:8000", host).is_err(), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_unix_socket_answers_to_what_a_program_puts_into_a_url_for_it() {
+        let names = Names::of_unix_socket("front-door", "home");
+        let names_it = |host: &str| names.answer_to(host.as_bytes());
+        for host in [
+            "localhost",
+            "localhost:80",
+            "127.0.0.1",
+            "[::1]",
+            "front-door",
+            "front-door.localhost",
+            "front-door.home.coco",
+        ] {
+            assert!(names_it(host), "{host}");
+        }
+        for host in ["evil.example", "localhost:8000", "home", "front-door.evil.example", "", "unix"] {
+            assert!(!names_it(host), "{host}");
         }
     }
 }

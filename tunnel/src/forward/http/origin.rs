@@ -50,7 +50,7 @@ mod tests {
     const LINK: &str = "Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n";
 
     fn judged(method: &str, fields: &str) -> Result<(), Refusal> {
-        let names = Names::new(SocketAddr::from(([127, 0, 0, 1], 8000)), "front-door");
+        let names = Names::of_address(SocketAddr::from(([127, 0, 0, 1], 8000)), "front-door", "home");
         let head = format!("{method} / HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n{fields}\r\n");
         names.judge(&Request::parse(head.into())?)
     }

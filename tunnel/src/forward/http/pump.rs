@@ -361,7 +361,8 @@ fn refusal_of(code: Reset) -> Refusal {
         | Reset::PeerReset
         | Reset::GoingAway
         | Reset::Protocol
-        | Reset::Unsupported => Refusal::Unreachable,
+        | Reset::Unsupported
+        | Reset::Unread => Refusal::Unreachable,
     }
 }
 

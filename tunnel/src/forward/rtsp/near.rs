@@ -510,7 +510,8 @@ impl Near {
             | Reset::PeerReset
             | Reset::GoingAway
             | Reset::Protocol
-            | Reset::Unsupported => (503, "Service Unavailable (the camera is not reached)"),
+            | Reset::Unsupported
+            | Reset::Unread => (503, "Service Unavailable (the camera is not reached)"),
         };
         let asked = {
             let mut state = self.lock();
