@@ -169,6 +169,7 @@ impl Client {
             .map_err(|error| Fail::failed("cannot write the request").because(error))?;
         let stream =
             UnixStream::connect(&self.place.socket).await.map_err(|error| self.no_connection(&error))?;
+        self.require_ours(&stream)?;
         let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
         let (mut sender, connection) = handshake.map_err(|error| self.no_answer(&error))?;
         tokio::spawn(connection);
@@ -229,6 +230,19 @@ impl Client {
                 .because(error)
                 .hint(&self.place.start)
         }
+    }
+
+    /// Nothing is said, an invite or a login least of all, to somebody who has put a socket in the daemon's place: who
+    /// listens is this user, or root. Root itself may talk to everybody's daemon.
+    fn require_ours(&self, stream: &UnixStream) -> Result<(), Fail> {
+        let own = nix::unistd::geteuid();
+        let theirs = stream.peer_cred().map_err(|error| self.no_connection(&error))?.uid();
+        if own.is_root() || theirs == own.as_raw() || theirs == 0 {
+            return Ok(());
+        }
+        Err(Fail::new(ErrorKind::NotPermitted, "this daemon is somebody else's")
+            .because(format!("it is user {theirs} who listens on {}", self.place.socket.display()))
+            .hint(self.as_its_owner()))
     }
 
     fn is_socket(&self) -> bool {

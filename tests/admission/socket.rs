@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use coconet::control::{ErrorKind, Failure};
 
-use crate::refusal::{as_nobody, cocod, refusal, root, tunnels};
+use crate::refusal::{NOBODY, as_nobody, cocod, refusal, root, tunnels};
 use crate::support::net::{HOME, Lab, Net};
 use crate::support::process::run;
-use crate::support::programs::{command, ours, theirs};
+use crate::support::programs::{PYTHON, command, ours, theirs};
 use crate::support::wait::{PATIENCE, is, until};
 
 fn mode(path: &Path) -> u32 {
@@ -94,6 +94,51 @@ fn another_user_gets_nowhere_by_the_control_socket() {
     assert!(answer.ends_with("403") && failure.error.kind == ErrorKind::NotPermitted, "{answer}");
     // Nothing has happened, and its own user is still served.
     assert_eq!((camera.network(HOME).ledger.seq, tunnels(&camera)), (0, 0));
+}
+
+/// Listens as whoever runs it, and says what it heard.
+const IMPOSTOR: &str = "
+import os, socket, sys
+door = socket.socket(socket.AF_UNIX)
+door.bind(sys.argv[1])
+os.chmod(sys.argv[1], 0o666)
+door.listen()
+print('ready', flush=True)
+while True:
+    print('heard', door.accept()[0].recv(1000), flush=True)
+";
+
+#[test]
+fn nothing_is_said_to_somebody_else_who_listens_in_the_daemons_place() {
+    if !root() {
+        return;
+    }
+    let net = Net::new();
+    let lab = &net.lab;
+    let ctl = ctl_for_everybody(lab);
+    let open = lab.path("open");
+    fs::create_dir(&open).unwrap();
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
+    let socket = open.join("control.sock");
+    let mut listen = as_nobody(PYTHON);
+    let mut impostor = lab.start("impostor", listen.args(["-c", IMPOSTOR]).arg(&socket));
+    impostor.says("ready");
+    // Neither root nor the impostor.
+    let mut other = command(theirs("setpriv"));
+    other.args(["--reuid=1", "--regid=1", "--clear-groups"]).arg(&ctl);
+    let told = refusal(
+        other.arg("--socket").arg(&socket).args(["network", "create", "secret", "--manager", &net.address]),
+        4,
+    );
+    assert!(told.contains(&format!("user {NOBODY} who listens")), "{told}");
+    // Who listens itself may; that is heard after whatever came before.
+    let mut own = as_nobody(&ctl);
+    let own = own.arg("--socket").arg(&socket).arg("status");
+    let _asks = lab.start("own", own);
+    let heard = impostor.says("GET /v1/status");
+    assert!(heard.starts_with("heard b'GET"), "{heard}");
+    let all = String::from_utf8(impostor.output()).unwrap();
+    assert!(!all.contains("secret") && !all.contains("POST"), "{all}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::support::process::run;
 use crate::support::programs::{command, ours, theirs};
 use crate::support::targets::{echo, serve};
 use crate::support::wait::{PATIENCE, is, until};
-use crate::{all_threads_have, children, for_everybody, of_nobody, without_landlock};
+use crate::{all_threads_have, children, for_everybody, helper, of_nobody, without_landlock};
 
 /// What holds of each thread of a process in the sandbox.
 const LEFT: [(&str, &str); 7] = [
@@ -55,6 +55,9 @@ fn all_threads_of_both_daemons_have_given_everything_up() {
     all_threads_have(net.manager().pid(), &LEFT);
     no_core_file(net.manager().pid());
     if root() {
+        // What it takes to look into other users' processes, and nothing at all.
+        all_threads_have(helper(&viewer, "processes"), &[("CapPrm", "0000000000080004")]);
+        all_threads_have(helper(&viewer, "names"), &LEFT);
         all_threads_have(pid, &[("CapBnd", "0000000000000000")]);
         all_threads_have(net.manager().pid(), &[("CapBnd", "0000000000000000")]);
     }

@@ -8,28 +8,19 @@ use coconet::control::{SandboxState, Status};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::children;
 use crate::refusal::{as_nobody, root};
-use crate::support::net::{App, Net};
+use crate::support::net::Net;
 use crate::support::process::run;
 use crate::support::programs::theirs;
 use crate::support::targets::{echo, serve};
 use crate::support::wait::{PATIENCE, is, until};
+use crate::{children, helper};
 
 fn echoes(address: SocketAddr) -> bool {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut answer = [0; 5];
     stream.write_all(b"hello").and_then(|()| stream.read_exact(&mut answer)).is_ok() && &answer == b"hello"
-}
-
-/// The helper that does `what`.
-fn helper(app: &App, what: &str) -> u32 {
-    let is_it = |pid: &u32| {
-        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap();
-        String::from_utf8_lossy(&line).contains(what)
-    };
-    children(app.daemon().pid()).into_iter().find(is_it).unwrap()
 }
 
 #[test]

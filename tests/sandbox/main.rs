@@ -19,7 +19,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::net::Lab;
+use support::net::{App, Lab};
 use support::programs::{PYTHON, command, ours, source};
 
 /// One of our programs where everybody can run it, wherever this was built.
@@ -76,4 +76,13 @@ fn all_threads_have(pid: u32, wanted: &[(&str, &str)]) {
 fn children(pid: u32) -> Vec<u32> {
     let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
     text.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+}
+
+/// The helper that does `what`.
+fn helper(app: &App, what: &str) -> u32 {
+    let is_it = |pid: &u32| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap();
+        String::from_utf8_lossy(&line).contains(what)
+    };
+    children(app.daemon().pid()).into_iter().find(is_it).unwrap()
 }
