@@ -73,11 +73,11 @@ pub fn flow(data: &[u8]) -> bool {
             let again = decode(again.expect("it is short enough").remove(0));
             assert_eq!(again, Ok((header, payload.clone())));
         }
-        if let Some(datagram) = assembly.take(header, payload) {
+        if let Some(datagram) = assembly.take(header, &payload) {
             assert!(datagram.len() <= DATAGRAM_MAX);
             whole += 1;
         }
-        assert!(assembly.held() <= ASSEMBLING_MAX * DATAGRAM_MAX);
+        assert!(assembly.held() <= 2 * ASSEMBLING_MAX * DATAGRAM_MAX);
     }
     assert_eq!(assembly.received(), whole);
     rest.is_empty() && whole > 0

@@ -12,7 +12,7 @@
 //! Numbers are big-endian, a varint is that of RFC 9000, section 16. [`Assembly`] puts the parts together
 //! again: a datagram that misses one is dropped as a whole, and nothing waits for it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
@@ -119,17 +119,29 @@ pub struct Assembly {
     missing: u64,
 }
 
+/// Parts are copied once, into the place where they belong, as long as they come in order; what comes before
+/// its turn waits.
 #[derive(Debug)]
 struct Partial {
     number: u16,
-    parts: Vec<Option<Bytes>>,
+    count: u8,
+    /// The parts up to `next`.
+    start: BytesMut,
+    next: u8,
+    /// Those that came before their turn.
+    early: BTreeMap<u8, Bytes>,
+    /// Bytes of all that came.
+    length: usize,
 }
 
 impl Assembly {
-    /// Take one part; returns the datagram it completes.
-    pub fn take(&mut self, header: Header, payload: Bytes) -> Option<Bytes> {
+    /// Take one part; returns the datagram it completes. Nothing of the buffer that `payload` is in stays.
+    pub fn take(&mut self, header: Header, payload: &[u8]) -> Option<Bytes> {
         self.count(header.number);
-        let whole = if header.parts == 1 { Some(payload) } else { self.assemble(header, payload) }?;
+        let whole = match header.parts {
+            1 => Some(Bytes::copy_from_slice(payload)),
+            _ => self.assemble(header, payload),
+        }?;
         self.received += 1;
         Some(whole)
     }
@@ -147,8 +159,7 @@ impl Assembly {
 
     /// Bytes held for datagrams that are not whole.
     pub fn held(&self) -> usize {
-        let held = |partial: &Partial| partial.parts.iter().flatten().map(Bytes::len).sum::<usize>();
-        self.partial.iter().map(held).sum()
+        self.partial.iter().map(Partial::held).sum()
     }
 
     /// Wait no longer for what is missing; returns how many bytes were held for it.
@@ -173,33 +184,61 @@ impl Assembly {
         }
     }
 
-    fn assemble(&mut self, header: Header, payload: Bytes) -> Option<Bytes> {
-        let count = usize::from(header.parts);
-        let same = |partial: &Partial| partial.number == header.number && partial.parts.len() == count;
+    fn assemble(&mut self, header: Header, payload: &[u8]) -> Option<Bytes> {
+        let same = |partial: &Partial| partial.number == header.number && partial.count == header.parts;
         let at = match self.partial.iter().position(same) {
             Some(at) => at,
             None => {
                 if self.partial.len() == ASSEMBLING_MAX {
                     self.partial.pop_front();
                 }
-                self.partial.push_back(Partial { number: header.number, parts: vec![None; count] });
+                self.partial.push_back(Partial::new(header));
                 self.partial.len() - 1
             }
         };
-        let parts = &mut self.partial[at].parts;
-        parts[usize::from(header.part)] = Some(payload);
-        let length: usize = parts.iter().flatten().map(Bytes::len).sum();
-        if length > DATAGRAM_MAX {
+        let partial = &mut self.partial[at];
+        partial.take(header.part, payload);
+        if partial.length > DATAGRAM_MAX {
             self.partial.remove(at);
             return None;
         }
-        if parts.iter().any(Option::is_none) {
+        if partial.next < partial.count {
             return None;
         }
-        let mut whole = BytesMut::with_capacity(length);
-        parts.iter().flatten().for_each(|part| whole.extend_from_slice(part));
-        self.partial.remove(at);
-        Some(whole.freeze())
+        self.partial.remove(at).map(|partial| partial.start.freeze())
+    }
+}
+
+impl Partial {
+    fn new(header: Header) -> Self {
+        let (number, count) = (header.number, header.parts);
+        Self { number, count, start: BytesMut::new(), next: 0, early: BTreeMap::new(), length: 0 }
+    }
+
+    fn take(&mut self, part: u8, payload: &[u8]) {
+        if part < self.next || self.early.contains_key(&part) {
+            // It is here already.
+            return;
+        }
+        self.length += payload.len();
+        if part > self.next {
+            self.early.insert(part, Bytes::copy_from_slice(payload));
+            return;
+        }
+        if self.start.is_empty() {
+            // All are of one size, but for the last.
+            self.start.reserve((payload.len() * usize::from(self.count)).min(DATAGRAM_MAX));
+        }
+        self.start.extend_from_slice(payload);
+        self.next += 1;
+        while let Some(payload) = self.early.remove(&self.next) {
+            self.start.extend_from_slice(&payload);
+            self.next += 1;
+        }
+    }
+
+    fn held(&self) -> usize {
+        self.start.capacity() + self.early.values().map(Bytes::len).sum::<usize>()
     }
 }
 
@@ -289,7 +328,7 @@ mod tests {
                     assert!(datagram.len() <= size);
                     let (header, part) = decode(datagram.clone()).unwrap();
                     assert_eq!((header.channel, header.flow, header.number), (3, 70, 9));
-                    whole.extend(assembly.take(header, part));
+                    whole.extend(assembly.take(header, &part));
                 }
                 assert_eq!(whole, [payload(length)], "{length} in {size}");
                 assert_eq!((assembly.received(), assembly.lost(), assembly.held()), (1, 0, 0));
@@ -307,12 +346,12 @@ mod tests {
             let skip = if number % 2 == 0 { 1 } else { usize::MAX };
             for (at, datagram) in sent.iter().enumerate().filter(|(at, _)| *at != skip) {
                 let (header, part) = decode(datagram.clone()).unwrap();
-                let whole = assembly.take(header, part);
+                let whole = assembly.take(header, &part);
                 assert_eq!(whole.is_some(), number % 2 == 1 && at == 2);
             }
         }
         assert_eq!((assembly.received(), assembly.lost()), (10, 10));
-        assert!(assembly.held() <= ASSEMBLING_MAX * 3000);
+        assert!(assembly.held() <= ASSEMBLING_MAX * 2 * 3000);
     }
 
     #[test]
@@ -320,7 +359,7 @@ mod tests {
         let mut assembly = Assembly::default();
         for number in [u16::MAX - 1, 0, u16::MAX, 3] {
             let header = Header { channel: 0, flow: 0, number, parts: 1, part: 0 };
-            assert!(assembly.take(header, Bytes::new()).is_some());
+            assert!(assembly.take(header, &[]).is_some());
         }
         assert_eq!((assembly.received(), assembly.lost()), (4, 2));
     }

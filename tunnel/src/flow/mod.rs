@@ -20,7 +20,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use noq::Connection;
+use noq::{Connection, SendDatagramError};
 use tokio::sync::Notify;
 
 use frame::{Assembly, Header};
@@ -44,6 +44,10 @@ pub const RECEIVE_BUFFER: usize = 1 << 20;
 
 /// Datagrams taken from QUIC at once.
 const BATCH: usize = 64;
+
+/// What is left free of it when many are given at once: QUIC says how much room there is, and does not say
+/// that it counts more for each than its bytes.
+const SPARE: usize = SEND_BUFFER / 4;
 
 /// What QUIC counts for each datagram beside its bytes, or a little more.
 const OVERHEAD: usize = 64;
@@ -207,19 +211,14 @@ impl Hub {
         let mut open = self.lock();
         let mut parts = parts;
         if open.queue.is_empty() {
-            // Not the call that takes all at once: it makes room by dropping what was sent before.
-            let taken = |part: &Bytes| self.connection.send_datagram_wait(part.clone()).now_or_never();
-            loop {
-                let Some(part) = parts.first() else { return };
-                match taken(part) {
-                    Some(Ok(())) => drop(parts.remove(0)),
-                    // The session is over, or the path has become narrower this very moment.
-                    Some(Err(_)) => {
-                        drop(open);
-                        inbox.dropped(id.1);
-                        return;
-                    }
-                    None => break,
+            match self.give(&mut parts) {
+                Ok(()) if parts.is_empty() => return,
+                Ok(()) => {}
+                // The session is over, or the path has become narrower this very moment.
+                Err(_) => {
+                    drop(open);
+                    inbox.dropped(id.1);
+                    return;
                 }
             }
         }
@@ -227,6 +226,34 @@ impl Hub {
         count_dropped(&open, &dropped);
         drop(open);
         self.waiting.notify_one();
+    }
+
+    /// Give QUIC what it has room for now.
+    fn give(&self, parts: &mut Vec<Bytes>) -> Result<(), SendDatagramError> {
+        if parts.len() > 1 {
+            // Many at once are cheaper, and make room by dropping what was sent before: as many as fit for sure.
+            let mut room = self.connection.datagram_send_buffer_space().saturating_sub(SPARE);
+            let fits = |part: &&Bytes| {
+                let left = room.checked_sub(part.len() + OVERHEAD);
+                room = left.unwrap_or_default();
+                left.is_some()
+            };
+            let count = parts.iter().take_while(fits).count();
+            if count > 0 {
+                self.connection.send_many_datagrams(&parts[..count])?;
+                parts.drain(..count);
+            }
+        }
+        let mut given = 0;
+        for part in parts.iter() {
+            match self.connection.send_datagram_wait(part.clone()).now_or_never() {
+                Some(sent) => sent?,
+                None => break,
+            }
+            given += 1;
+        }
+        parts.drain(..given);
+        Ok(())
     }
 
     /// Read and send, until the session or the last flow is gone.
@@ -279,13 +306,20 @@ impl Hub {
                 count_dropped(&open, &dropped);
                 next
             };
-            let Some(parts) = next else {
+            let Some(mut parts) = next else {
                 self.waiting.notified().await;
                 continue;
             };
-            for part in parts {
-                match self.connection.send_datagram_wait(part).await {
-                    Ok(()) | Err(noq::SendDatagramError::TooLarge) => {}
+            while !parts.is_empty() {
+                match self.give(&mut parts) {
+                    Ok(()) if parts.is_empty() => break,
+                    Ok(()) => {}
+                    // The path has become narrower: what was cut for it does not fit any more.
+                    Err(SendDatagramError::TooLarge) => break,
+                    Err(_) => return,
+                }
+                match self.connection.send_datagram_wait(parts.remove(0)).await {
+                    Ok(()) | Err(SendDatagramError::TooLarge) => {}
                     Err(_) => return,
                 }
             }
@@ -299,12 +333,10 @@ impl Hub {
 
 impl Inbox {
     fn take(&self, header: Header, payload: Bytes) {
-        // A copy: the rest of the packet it came in need not stay for it.
-        let payload = Bytes::copy_from_slice(&payload);
         let mut received = self.lock();
         let assembly = &mut received.flow(header.flow).assembly;
         let before = assembly.held();
-        let whole = assembly.take(header, payload);
+        let whole = assembly.take(header, &payload);
         let after = assembly.held();
         received.partial = (received.partial + after).saturating_sub(before);
         while received.partial > PARTIAL_MAX {

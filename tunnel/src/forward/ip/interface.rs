@@ -56,7 +56,7 @@ impl Interface {
             deprecated,
             reason = "for descriptors that may change; an owned one does not, and this is safe"
         )]
-        let descriptor = AsyncFd::with_interest(descriptor, Interest::READABLE | Interest::WRITABLE)?;
+        let descriptor = AsyncFd::with_interest(descriptor, Interest::READABLE)?;
         Ok(Self { name, descriptor, counters: Counters::default(), errors: Mutex::default() })
     }
 
@@ -101,13 +101,9 @@ impl Interface {
     /// Give a packet to applications. It never waits: what is not taken is lost.
     pub fn write(&self, header: [u8; OFFLOAD_HEADER], packet: &[u8]) -> io::Result<()> {
         let slices = [IoSlice::new(&header), IoSlice::new(packet)];
-        let written =
-            self.descriptor.try_io(Interest::WRITABLE, |descriptor| Ok(writev(descriptor, &slices)?));
-        match written {
-            Ok(_) => Ok(()),
-            // The readiness was spent on an error that says nothing of it: ask the kernel itself next time.
-            Err(error) => Err(error),
-        }
+        // Not by way of the readiness: nobody waits for it.
+        writev(self.descriptor.get_ref(), &slices)?;
+        Ok(())
     }
 
     fn took(
