@@ -96,7 +96,7 @@ impl Stage {
         let links = Arc::new(Links::new(address(NEAR)));
         assert!(links.attach(&interface) && !links.attach(&interface));
         let [own, far_flows] = flows;
-        let link = links.add(Instant::now(), address(FAR), own, ours);
+        let link = links.add(Instant::now(), address(FAR), own, ours, || may_begin);
         let carrying = Arc::clone(&links);
         tokio::spawn(async move {
             let never = std::future::pending::<Reset>();
@@ -129,7 +129,7 @@ impl Stage {
     fn near_sends(&self, packet: &[u8]) {
         let frame = framed(packet);
         let outgoing = Outgoing { packet: Packet::parse(packet).unwrap(), frame: &frame };
-        assert_eq!(self.links.send(Instant::now(), outgoing), Sent::Done);
+        assert_eq!(self.links.send(Instant::now(), outgoing, || false), Sent::Done);
     }
 
     fn dropped(&self, why: &str) -> u64 {
@@ -176,10 +176,10 @@ async fn what_waits_for_an_exchange_is_bounded_and_told_when_there_is_none() {
     let frame = framed(&packet);
     let outgoing = Outgoing { packet: Packet::parse(&packet).unwrap(), frame: &frame };
     let (links, now) = (&stage.links, Instant::now());
-    assert_eq!(links.send(now, outgoing), Sent::Begin);
+    assert_eq!(links.send(now, outgoing, || false), Sent::Begin);
     assert!(links.begin(now, address(OTHER), Some(&frame)));
     for _ in 0..100 {
-        assert_eq!(links.send(now, outgoing), Sent::Done);
+        assert_eq!(links.send(now, outgoing, || false), Sent::Done);
     }
     assert_eq!(stage.dropped("waiting"), 69);
     links.fail(now, address(OTHER), Refusal::NotPermitted);
@@ -190,8 +190,8 @@ async fn what_waits_for_an_exchange_is_bounded_and_told_when_there_is_none() {
     assert_eq!(error[OFFLOAD_HEADER + 40..][..2], [1, 1]);
     assert_eq!(error[OFFLOAD_HEADER + 48..length], packet);
     // For a while nothing is begun again.
-    assert_eq!(links.send(now, outgoing), Sent::Trouble(Trouble::Prohibited));
-    assert_eq!(links.send(now + Duration::from_secs(2), outgoing), Sent::Begin);
+    assert_eq!(links.send(now, outgoing, || false), Sent::Trouble(Trouble::Prohibited));
+    assert_eq!(links.send(now + Duration::from_secs(2), outgoing, || false), Sent::Begin);
 }
 
 #[tokio::test]
