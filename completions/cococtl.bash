@@ -19,8 +19,14 @@ _cococtl() {
             cococtl,completions)
                 cmd="cococtl__subcmd__completions"
                 ;;
+            cococtl,dashboard)
+                cmd="cococtl__subcmd__dashboard"
+                ;;
             cococtl,doctor)
                 cmd="cococtl__subcmd__doctor"
+                ;;
+            cococtl,events)
+                cmd="cococtl__subcmd__events"
                 ;;
             cococtl,help)
                 cmd="cococtl__subcmd__help"
@@ -30,6 +36,9 @@ _cococtl() {
                 ;;
             cococtl,node)
                 cmd="cococtl__subcmd__node"
+                ;;
+            cococtl,peers)
+                cmd="cococtl__subcmd__peers"
                 ;;
             cococtl,ping)
                 cmd="cococtl__subcmd__ping"
@@ -49,8 +58,14 @@ _cococtl() {
             cococtl__subcmd__help,completions)
                 cmd="cococtl__subcmd__help__subcmd__completions"
                 ;;
+            cococtl__subcmd__help,dashboard)
+                cmd="cococtl__subcmd__help__subcmd__dashboard"
+                ;;
             cococtl__subcmd__help,doctor)
                 cmd="cococtl__subcmd__help__subcmd__doctor"
+                ;;
+            cococtl__subcmd__help,events)
+                cmd="cococtl__subcmd__help__subcmd__events"
                 ;;
             cococtl__subcmd__help,help)
                 cmd="cococtl__subcmd__help__subcmd__help"
@@ -60,6 +75,9 @@ _cococtl() {
                 ;;
             cococtl__subcmd__help,node)
                 cmd="cococtl__subcmd__help__subcmd__node"
+                ;;
+            cococtl__subcmd__help,peers)
+                cmd="cococtl__subcmd__help__subcmd__peers"
                 ;;
             cococtl__subcmd__help,ping)
                 cmd="cococtl__subcmd__help__subcmd__ping"
@@ -389,7 +407,7 @@ _cococtl() {
 
     case "${cmd}" in
         cococtl)
-            opts="-h -V --app --socket --json --help --version network node tunnel status ping doctor usage wait completions help"
+            opts="-h -V --app --socket --json --help --version network node tunnel status peers events dashboard ping doctor usage wait completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -454,6 +472,39 @@ _cococtl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        cococtl__subcmd__dashboard)
+            opts="-h -V --app --socket --json --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --app)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         cococtl__subcmd__doctor)
             opts="-h -V --app --socket --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -487,8 +538,49 @@ _cococtl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        cococtl__subcmd__events)
+            opts="-f -h -V --follow --network --kind --app --socket --json --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --network)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kind)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --app)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         cococtl__subcmd__help)
-            opts="network node tunnel status ping doctor usage wait completions help"
+            opts="network node tunnel status peers events dashboard ping doctor usage wait completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -515,7 +607,35 @@ _cococtl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        cococtl__subcmd__help__subcmd__dashboard)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         cococtl__subcmd__help__subcmd__doctor)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cococtl__subcmd__help__subcmd__events)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -952,6 +1072,20 @@ _cococtl() {
         cococtl__subcmd__help__subcmd__node__subcmd__rename)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cococtl__subcmd__help__subcmd__peers)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -2628,6 +2762,43 @@ _cococtl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        cococtl__subcmd__peers)
+            opts="-h -V --watch --interval --app --socket --json --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --app)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         cococtl__subcmd__ping)
             opts="-c -h -V --network --count --timeout --app --socket --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -2678,12 +2849,16 @@ _cococtl() {
             return 0
             ;;
         cococtl__subcmd__status)
-            opts="-h -V --app --socket --json --help --version"
+            opts="-h -V --watch --interval --app --socket --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --app)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2933,12 +3108,16 @@ _cococtl() {
             return 0
             ;;
         cococtl__subcmd__tunnel__subcmd__list)
-            opts="-h -V --app --socket --json --help --version"
+            opts="-h -V --watch --interval --app --socket --json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --app)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

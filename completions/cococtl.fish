@@ -33,6 +33,9 @@ complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "network" -d 'Found 
 complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "node" -d 'Manage the nodes of a network'
 complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "tunnel" -d 'Expose resources, and open those of others'
 complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "status" -d 'Show the daemon, its networks, peers and tunnels'
+complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "peers" -d 'Show the nodes that this one is connected to, and how'
+complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "events" -d 'Show what has happened'
+complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "dashboard" -d 'Watch networks, peers, tunnels and the relay on the whole terminal'
 complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "ping" -d 'Measure the round trip to a node'
 complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "doctor" -d 'Examine what stands between this node and the others'
 complete -c cococtl -n "__fish_cococtl_needs_command" -f -a "usage" -d 'Show what the relay has carried, against what it may'
@@ -314,8 +317,10 @@ complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from open" -l json -d 'Print the daemon\'s answer as JSON, one line each'
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from open" -s h -l help -d 'Print help'
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from open" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from list" -l interval -d 'How often' -r
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from list" -l app -d 'Talk to the daemon of this app [default: default]' -r
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from list" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from list" -l watch -d 'Show it again and again, until interrupted'
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from list" -l json -d 'Print the daemon\'s answer as JSON, one line each'
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
@@ -330,11 +335,33 @@ complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from help" -f -a "list" -d 'List what is exposed and opened here'
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from help" -f -a "close" -d 'Close a tunnel: stop listening, or stop offering'
 complete -c cococtl -n "__fish_cococtl_using_subcommand tunnel; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c cococtl -n "__fish_cococtl_using_subcommand status" -l interval -d 'How often' -r
 complete -c cococtl -n "__fish_cococtl_using_subcommand status" -l app -d 'Talk to the daemon of this app [default: default]' -r
 complete -c cococtl -n "__fish_cococtl_using_subcommand status" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand status" -l watch -d 'Show it again and again, until interrupted'
 complete -c cococtl -n "__fish_cococtl_using_subcommand status" -l json -d 'Print the daemon\'s answer as JSON, one line each'
 complete -c cococtl -n "__fish_cococtl_using_subcommand status" -s h -l help -d 'Print help'
 complete -c cococtl -n "__fish_cococtl_using_subcommand status" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand peers" -l interval -d 'How often' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand peers" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand peers" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand peers" -l watch -d 'Show it again and again, until interrupted'
+complete -c cococtl -n "__fish_cococtl_using_subcommand peers" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand peers" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand peers" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand events" -l network -d 'In this network only' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand events" -l kind -d 'Of these kinds only' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand events" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand events" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand events" -s f -l follow -d 'Wait for what happens next, until interrupted'
+complete -c cococtl -n "__fish_cococtl_using_subcommand events" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand events" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand events" -s V -l version -d 'Print version'
+complete -c cococtl -n "__fish_cococtl_using_subcommand dashboard" -l app -d 'Talk to the daemon of this app [default: default]' -r
+complete -c cococtl -n "__fish_cococtl_using_subcommand dashboard" -l socket -d 'Talk to the daemon behind this control socket' -r -F
+complete -c cococtl -n "__fish_cococtl_using_subcommand dashboard" -l json -d 'Print the daemon\'s answer as JSON, one line each'
+complete -c cococtl -n "__fish_cococtl_using_subcommand dashboard" -s h -l help -d 'Print help'
+complete -c cococtl -n "__fish_cococtl_using_subcommand dashboard" -s V -l version -d 'Print version'
 complete -c cococtl -n "__fish_cococtl_using_subcommand ping" -l network -d 'The network, where there is more than one' -r
 complete -c cococtl -n "__fish_cococtl_using_subcommand ping" -s c -l count -d 'How often [default: until an answer comes directly, at most 10 times]' -r
 complete -c cococtl -n "__fish_cococtl_using_subcommand ping" -l timeout -d 'How long to wait for each answer' -r
@@ -367,16 +394,19 @@ complete -c cococtl -n "__fish_cococtl_using_subcommand completions" -l socket -
 complete -c cococtl -n "__fish_cococtl_using_subcommand completions" -l json -d 'Print the daemon\'s answer as JSON, one line each'
 complete -c cococtl -n "__fish_cococtl_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c cococtl -n "__fish_cococtl_using_subcommand completions" -s V -l version -d 'Print version'
-complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping doctor usage wait completions help" -f -a "network" -d 'Found and join networks, and say who may do what in them'
-complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping doctor usage wait completions help" -f -a "node" -d 'Manage the nodes of a network'
-complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping doctor usage wait completions help" -f -a "tunnel" -d 'Expose resources, and open those of others'
-complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping doctor usage wait completions help" -f -a "status" -d 'Show the daemon, its networks, peers and tunnels'
-complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping doctor usage wait completions help" -f -a "ping" -d 'Measure the round trip to a node'
-complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping doctor usage wait completions help" -f -a "doctor" -d 'Examine what stands between this node and the others'
-complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping doctor usage wait completions help" -f -a "usage" -d 'Show what the relay has carried, against what it may'
-complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping doctor usage wait completions help" -f -a "wait" -d 'Wait for the daemon to be ready'
-complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping doctor usage wait completions help" -f -a "completions" -d 'Print a completion script'
-complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status ping doctor usage wait completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status peers events dashboard ping doctor usage wait completions help" -f -a "network" -d 'Found and join networks, and say who may do what in them'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status peers events dashboard ping doctor usage wait completions help" -f -a "node" -d 'Manage the nodes of a network'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status peers events dashboard ping doctor usage wait completions help" -f -a "tunnel" -d 'Expose resources, and open those of others'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status peers events dashboard ping doctor usage wait completions help" -f -a "status" -d 'Show the daemon, its networks, peers and tunnels'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status peers events dashboard ping doctor usage wait completions help" -f -a "peers" -d 'Show the nodes that this one is connected to, and how'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status peers events dashboard ping doctor usage wait completions help" -f -a "events" -d 'Show what has happened'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status peers events dashboard ping doctor usage wait completions help" -f -a "dashboard" -d 'Watch networks, peers, tunnels and the relay on the whole terminal'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status peers events dashboard ping doctor usage wait completions help" -f -a "ping" -d 'Measure the round trip to a node'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status peers events dashboard ping doctor usage wait completions help" -f -a "doctor" -d 'Examine what stands between this node and the others'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status peers events dashboard ping doctor usage wait completions help" -f -a "usage" -d 'Show what the relay has carried, against what it may'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status peers events dashboard ping doctor usage wait completions help" -f -a "wait" -d 'Wait for the daemon to be ready'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status peers events dashboard ping doctor usage wait completions help" -f -a "completions" -d 'Print a completion script'
+complete -c cococtl -n "__fish_cococtl_using_subcommand help; and not __fish_seen_subcommand_from network node tunnel status peers events dashboard ping doctor usage wait completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "create" -d 'Found a network, owned by you'
 complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "list" -d 'List the networks this daemon has joined'
 complete -c cococtl -n "__fish_cococtl_using_subcommand help; and __fish_seen_subcommand_from network" -f -a "show" -d 'Show one network'

@@ -20,9 +20,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::serve::IncomingStream;
 use axum::{Router, serve};
-use coconet::control::{BODY_MAX, ErrorKind, Failure, VERSION};
+use coconet::control::{BODY_MAX, ErrorKind, Event, Failure, RecentEvents, VERSION};
 use coconet::name::Name;
-use futures_util::stream::{self, Stream};
+use futures_util::stream::{self, Stream, StreamExt};
 use listenfd::ListenFd;
 use serde::{Deserialize, Serialize};
 use tokio::net::{UnixListener, UnixStream};
@@ -129,6 +129,7 @@ fn router(daemon: Arc<Daemon>) -> Router {
         .route("/v1/ping", post(ping))
         .route("/v1/doctor", get(doctor))
         .route("/v1/events", get(events))
+        .route("/v1/events/recent", get(recent_events))
         .fallback(async || {
             answer::<()>(Err(Fault::not_found("no such request").hint("see coconet::control")))
         })
@@ -172,6 +173,12 @@ struct LeaveQuery {
 #[derive(Debug, Deserialize)]
 struct UsageQuery {
     month: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct EventsQuery {
+    #[serde(default)]
+    before: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -309,17 +316,30 @@ async fn doctor(State(daemon): Shared, Query(query): Query<NetworkQuery>) -> Res
     answer(daemon.doctor(query.network.as_ref()).await)
 }
 
-async fn events(State(daemon): Shared) -> Sse<impl Stream<Item = std::result::Result<SseEvent, Infallible>>> {
-    let stream = stream::unfold(daemon.events().listen(), async |mut events| {
-        let sent = match events.recv().await {
-            // Our own types have no map keys or numbers that JSON could refuse.
-            Ok(event) => SseEvent::default().json_data(event).unwrap_or_default(),
+async fn events(
+    State(daemon): Shared,
+    Query(query): Query<EventsQuery>,
+) -> Sse<impl Stream<Item = std::result::Result<SseEvent, Infallible>>> {
+    let (kept, live) = daemon.events().listen();
+    let before = stream::iter(kept.into_iter().filter(move |_| query.before).map(|event| Ok(sent(&event))));
+    let live = stream::unfold(live, async |mut events| {
+        let next = match events.recv().await {
+            Ok(event) => sent(&event),
             Err(RecvError::Lagged(missed)) => SseEvent::default().comment(format!("{missed} events missed")),
             Err(RecvError::Closed) => return None,
         };
-        Some((Ok(sent), events))
+        Some((Ok(next), events))
     });
-    Sse::new(stream).keep_alive(KeepAlive::default())
+    Sse::new(before.chain(live)).keep_alive(KeepAlive::default())
+}
+
+fn sent(event: &Event) -> SseEvent {
+    // Our own types have no map keys or numbers that JSON could refuse.
+    SseEvent::default().json_data(event).unwrap_or_default()
+}
+
+async fn recent_events(State(daemon): Shared) -> Response {
+    json(&RecentEvents { version: VERSION, events: daemon.events().recent() })
 }
 
 fn read<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T> {

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context, anyhow};
 use clap::Parser;
 use coco_sandbox::{Keeps, Layer, Report, State};
+use coco_tunnel::descriptors;
 use cocod::config::{CONFIG_MAX, Config};
 use cocod::daemon::Daemon;
 use cocod::fault::Fault;
@@ -20,7 +21,7 @@ use cocod::{config, control, metrics, sandbox};
 use coconet::control::paths::{DEFAULT_APP, Environment, SOCKET_NAME};
 use coconet::log::{Lines, lines};
 use coconet::name::Name;
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -64,6 +65,14 @@ struct Args {
     without: Vec<Layer>,
 }
 
+/// Take as many file descriptors as this process may have, and keep some.
+fn raise_descriptor_limit() {
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
+    // Without more, there are fewer clients.
+    let raised = setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok();
+    descriptors::limit_to(if raised { hard } else { soft });
+}
+
 /// An error, and whether it is the configuration's.
 enum Failure {
     Config(anyhow::Error),
@@ -74,6 +83,7 @@ fn main() -> ExitCode {
     // Everything this process makes is for its user alone, and nothing of it goes into a core file.
     umask(Mode::from_bits_truncate(0o077));
     let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
+    raise_descriptor_limit();
     let args = Args::parse();
     let started = match args.lookups {
         Some(helper) => {

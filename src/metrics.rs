@@ -117,6 +117,7 @@ pub fn page(status: &Status) -> String {
         ("foreign-packets", "Packets that were not of coco."),
         ("withheld-packets", "Packets that did not leave because nobody may send there."),
         ("refused-handshakes", "Handshakes refused."),
+        ("refused-sockets", "Sockets of applications and targets closed to keep file descriptors free."),
     ] {
         let value = status.counters.get(name).copied().unwrap_or_default();
         page.one(&format!("{}_total", name.replace('-', "_")), "counter", help, value);

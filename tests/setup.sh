@@ -41,6 +41,8 @@ packages() {
         echo iputils-ping iperf3 openssh-client openssh-server
         # Reading --json, sockets and processes from outside.
         echo jq iproute2 procps
+        # A terminal for the dashboard.
+        echo tmux
         # What systemd thinks of the units that start the daemons.
         echo systemd
         # Lints for the scripts and the man pages.

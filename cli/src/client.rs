@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::time::Duration;
 
-use coconet::control::{ErrorKind, Failure, VERSION};
+use coconet::control::{ErrorKind, Event, Failure, VERSION};
 use coconet::ledger::archive::ARCHIVE_MAX;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -36,6 +36,9 @@ pub(crate) const SLOW: Duration = Duration::from_secs(60);
 /// What a deadline given to the daemon is exceeded by here, for the same reason.
 pub(crate) const GRACE: Duration = Duration::from_secs(5);
 
+/// Longest piece of the event stream that is kept until its line has ended, in bytes.
+const EVENT_MAX: usize = 64 * 1024;
+
 /// The type of a ledger file.
 const FILE_TYPE: &str = "application/octet-stream";
 
@@ -55,9 +58,13 @@ pub(crate) struct Answer<T> {
     pub(crate) value: T,
 }
 
-/// The daemon's event stream, read for its pulse only.
+/// The daemon's event stream.
 #[derive(Debug)]
-pub(crate) struct Events(Incoming);
+pub(crate) struct Events {
+    body: Incoming,
+    /// What came and is no whole line yet.
+    rest: Vec<u8>,
+}
 
 #[derive(Deserialize)]
 struct Versioned {
@@ -131,12 +138,13 @@ impl Client {
         }
     }
 
-    /// Listens to `GET /v1/events`.
-    pub(crate) async fn events(&self) -> Result<Events, Fail> {
-        let asked = self.send(Method::GET, "/v1/events", Bytes::new());
+    /// Listens to `GET /v1/events`: to what happens from now on, or what was kept of before as well.
+    pub(crate) async fn events(&self, before: bool) -> Result<Events, Fail> {
+        let place = if before { "/v1/events?before=true" } else { "/v1/events" };
+        let asked = self.send(Method::GET, place, Bytes::new());
         let response = timeout(QUICK, asked).await.map_err(|_| self.silent(QUICK))??;
         if response.status().is_success() {
-            Ok(Events(response.into_body()))
+            Ok(Events { body: response.into_body(), rest: Vec::new() })
         } else {
             Err(Fail::failed(format!("the daemon has no event stream: HTTP {}", response.status().as_u16())))
         }
@@ -300,7 +308,29 @@ impl Client {
 impl Events {
     /// Returns when something has happened: true, or false once the stream has ended.
     pub(crate) async fn pulse(&mut self) -> bool {
-        matches!(self.0.frame().await, Some(Ok(_)))
+        matches!(self.body.frame().await, Some(Ok(_)))
+    }
+
+    /// The next event, or none once the stream has ended. May be dropped and called again.
+    pub(crate) async fn next(&mut self) -> Result<Option<Event>, Fail> {
+        loop {
+            while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.rest.drain(..=end).collect();
+                // Comments keep the stream alive, and empty lines end an event of one line of data.
+                let Some(data) = line.strip_prefix(b"data: ") else { continue };
+                let event = serde_json::from_slice(data).map_err(|error| {
+                    Fail::failed("an event of the daemon makes no sense").because(error).hint(SAME_RELEASE)
+                })?;
+                return Ok(Some(event));
+            }
+            match self.body.frame().await {
+                None | Some(Err(_)) => return Ok(None),
+                Some(Ok(frame)) => self.rest.extend(frame.into_data().unwrap_or_default()),
+            }
+            if self.rest.len() > EVENT_MAX {
+                return Err(Fail::failed(format!("an event of the daemon is longer than {EVENT_MAX} bytes")));
+            }
+        }
     }
 }
 

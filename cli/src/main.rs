@@ -9,6 +9,7 @@ mod apply;
 mod args;
 mod client;
 mod commands;
+mod dashboard;
 mod duration;
 mod fail;
 mod place;

@@ -61,12 +61,25 @@ pub(crate) fn ago(then_ms: u64, now_ms: u64) -> String {
     format!("{} ago", span(since(then_ms, now_ms)))
 }
 
+/// `12:34:56`, of UTC.
+pub(crate) fn clock(ms: u64) -> String {
+    let seconds = ms / 1000;
+    format!("{:02}:{:02}:{:02}", seconds / 3600 % 24, seconds / 60 % 60, seconds % 60)
+}
+
 /// `2026-08-01 12:34 UTC`.
 pub(crate) fn date(ms: u64) -> String {
     let minutes = ms / 60_000;
     let (hour, minute) = (minutes / 60 % 24, minutes % 60);
     let (year, month, day) = civil(minutes / 60 / 24);
     format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
+}
+
+/// `2026-08-01 12:34:56 UTC`.
+pub(crate) fn date_and_time(ms: u64) -> String {
+    let date = date(ms);
+    let day = date.split(' ').next().unwrap_or_default();
+    format!("{day} {} UTC", clock(ms))
 }
 
 /// Year, month and day of a number of days since 1970-01-01, with years that begin in March so that

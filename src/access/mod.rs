@@ -8,7 +8,9 @@
 //!
 //! *When.* Once, when the connection is accepted, or a UDP client's first datagram has come. A client that has
 //! closed its socket by then is nobody's, and is refused: one that sends and does not wait may be. Who may
-//! connect may hand the socket on, or execute another program with it: from then on it is theirs to guard.
+//! connect may hand the socket on, or execute another program with it: from then on it is theirs to guard. The
+//! other way round, who connects and becomes an allowed program before the look is let in, with what it has sent:
+//! `exe:` keeps out programs that mean no harm and those that cannot execute the allowed one, no more.
 //! *Who holds it.* A socket belongs to the user who made it, whoever holds it since; one that came to a unix
 //! socket, to the user who connected it ([`unix_owner`]). `exe:` and `unit:` look
 //! at every process that holds it when it is judged, and each must fit; a process that this daemon may not

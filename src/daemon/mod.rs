@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use coco_sandbox::Report;
 use coco_tunnel::carrier::proxy::Proxies;
+use coco_tunnel::descriptors;
 use coco_tunnel::forward::Service;
 use coconet::calendar::MonthError;
 use coconet::control::{
@@ -171,6 +172,7 @@ impl Daemon {
         let nodes = self.nodes();
         let mut counters =
             BTreeMap::from([("foreign-packets", 0), ("refused-handshakes", 0), ("withheld-packets", 0)]);
+        counters.insert("refused-sockets", descriptors::refused());
         for node in &nodes {
             let counted = node.endpoint().counters();
             *counters.entry("foreign-packets").or_default() += counted.foreign_packets;

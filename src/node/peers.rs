@@ -31,6 +31,10 @@ const OLD_FRIENDS: usize = 16;
 /// How long a session may be silent before it must prove itself to be used again.
 pub const STALE: Duration = Duration::from_secs(2);
 
+/// A node that has not answered for so long, though it should have, is not shown as connected. Its session is kept: a
+/// blackout may end.
+pub const SILENT: Duration = Duration::from_secs(3);
+
 /// Longest wait for that proof.
 pub const PROOF_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -44,6 +48,8 @@ type Key = (NodeId, PathMode);
 struct Slot {
     session: Option<Session>,
     heard: Option<Instant>,
+    /// The entry up to which both ledgers were the same when the session began.
+    ledger_seq: u64,
     reason: Option<String>,
     dialling: Arc<tokio::sync::Mutex<()>>,
 }
@@ -109,8 +115,11 @@ impl Node {
             .map(|(id, mode, slot, node)| {
                 let session = slot.session.as_ref().filter(|session| session.end().is_none());
                 let stats = session.map(Session::stats).unwrap_or_default();
+                let silent = session.and_then(Session::silent).filter(|lasts| *lasts >= SILENT);
+                let session = session.filter(|_| silent.is_none());
                 let state = match session {
                     Some(_) => PeerLink::Connected,
+                    None if silent.is_some() => PeerLink::Silent,
                     None if slot.dialling.try_lock().is_err() => PeerLink::Connecting,
                     None => PeerLink::Offline,
                 };
@@ -119,6 +128,7 @@ impl Node {
                     id: id.full(),
                     name: node.name.clone(),
                     user: node.user.clone(),
+                    kind: Some(node.kind),
                     state,
                     path_mode: mode,
                     path: session.map(|session| self.path(session)),
@@ -131,7 +141,11 @@ impl Node {
                     packets_lost: lost,
                     rate_in: stats.rates.0,
                     rate_out: stats.rates.1,
-                    reason: slot.reason.clone().filter(|_| session.is_none()),
+                    ledger_seq: session.map(|_| slot.ledger_seq),
+                    reason: match silent {
+                        Some(lasts) => Some(format!("no answer for {} s", lasts.as_secs())),
+                        None => slot.reason.clone().filter(|_| session.is_none()),
+                    },
                 }
             })
             .collect()
@@ -222,8 +236,11 @@ impl Node {
 
     /// Make `session` current; returns the one it replaces, if that still lives.
     fn install(&self, key: Key, session: &Session) -> Option<Session> {
+        // Greeting each other, the one that was behind has caught up.
+        let ledger_seq = self.ledger().seq();
         self.peers.with(key, |slot| {
             slot.heard = Some(Instant::now());
+            slot.ledger_seq = ledger_seq;
             slot.reason = None;
             slot.session.replace(session.clone()).filter(|older| older.end().is_none())
         })

@@ -7,6 +7,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
+use coco_tunnel::descriptors::spare;
 use coco_tunnel::forward::Local;
 use coconet::control::ErrorKind;
 use coconet::listen::Listen;
@@ -183,16 +184,18 @@ impl Sockets {
 
 impl Streams {
     /// The next connection, and who made it. Asked at once: whoever has closed meanwhile cannot be told from
-    /// others.
+    /// others. One that comes when descriptors are scarce is closed, which is an error.
     pub async fn accept(&self) -> io::Result<(Local, Comer)> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
+                let stream = spare(stream)?;
                 let owner = stream.local_addr().and_then(|local| access::owner(Transport::Tcp, local, peer));
                 Ok((Local::tcp(stream), Comer { owner }))
             }
             Self::Unix(socket) => {
                 let (stream, _) = socket.listener().accept().await?;
+                let stream = spare(stream)?;
                 let owner = access::unix_owner(&stream);
                 Ok((Local::Unix(stream), Comer { owner }))
             }

@@ -15,7 +15,7 @@ use nix::sys::signal::Signal;
 use serde::de::DeserializeOwned;
 
 use super::process::{Process, Ran, run, run_well};
-use super::programs::{clean, command, ours};
+use super::programs::{clean, command, ours, theirs};
 use super::wait::{PATIENCE, is, until};
 
 /// The network that [`Net::pair`] makes.
@@ -158,6 +158,7 @@ impl Net {
             host: None,
             environment: Vec::new(),
             config: None,
+            descriptors: None,
             daemon: None,
         };
         app.start();
@@ -180,6 +181,7 @@ pub(crate) struct App {
     host: Option<Arc<Host>>,
     environment: Vec<(String, String)>,
     config: Option<String>,
+    descriptors: Option<u64>,
     daemon: Option<Process>,
 }
 
@@ -197,7 +199,15 @@ impl App {
         environment: Vec<(String, String)>,
     ) -> Self {
         let (lab, host) = (Rc::clone(lab), Some(Arc::clone(host)));
-        let mut app = Self { name: name.to_owned(), lab, host, environment, config: None, daemon: None };
+        let mut app = Self {
+            name: name.to_owned(),
+            lab,
+            host,
+            environment,
+            config: None,
+            descriptors: None,
+            daemon: None,
+        };
         app.start();
         app
     }
@@ -205,10 +215,22 @@ impl App {
     /// The daemon of an app on a host of a network lab, with that configuration.
     pub(crate) fn configured(lab: &Rc<Lab>, name: &str, host: &Arc<Host>, config: &str) -> Self {
         let (lab, host, config) = (Rc::clone(lab), Some(Arc::clone(host)), Some(config.to_owned()));
-        let mut app =
-            Self { name: name.to_owned(), lab, host, environment: Vec::new(), config, daemon: None };
+        let mut app = Self {
+            name: name.to_owned(),
+            lab,
+            host,
+            environment: Vec::new(),
+            config,
+            descriptors: None,
+            daemon: None,
+        };
         app.start();
         app
+    }
+
+    /// Let the daemon have so many file descriptors from its next start on.
+    pub(crate) fn limit_descriptors(&mut self, descriptors: u64) {
+        self.descriptors = Some(descriptors);
     }
 
     /// The host it runs on, in a network lab.
@@ -220,7 +242,14 @@ impl App {
     pub(crate) fn start(&mut self) -> Instant {
         let mut command = match &self.host {
             Some(host) => clean(host.command(ours("cocod").to_str().unwrap())),
-            None => command(ours("cocod")),
+            None => match self.descriptors {
+                Some(descriptors) => {
+                    let mut limited = command(theirs("prlimit"));
+                    limited.arg(format!("--nofile={descriptors}")).arg(ours("cocod"));
+                    limited
+                }
+                None => command(ours("cocod")),
+            },
         };
         if self.host.is_none() {
             // On the machine's own network a test has nothing to say.

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 pub(crate) const PYTHON: &str = "/usr/bin/python3";
 
 /// The programs of others, and the Debian packages they are in.
-const PACKAGES: [(&str, &str); 17] = [
+const PACKAGES: [(&str, &str); 18] = [
     ("curl", "curl"),
     ("cvlc", "vlc-bin"),
     ("ffprobe", "ffmpeg"),
@@ -19,6 +19,7 @@ const PACKAGES: [(&str, &str); 17] = [
     ("mosquitto_sub", "mosquitto-clients"),
     ("nginx", "nginx"),
     ("ping", "iputils-ping"),
+    ("prlimit", "util-linux"),
     ("setpriv", "util-linux"),
     ("ssh", "openssh-client"),
     ("ssh-keygen", "openssh-client"),

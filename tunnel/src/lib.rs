@@ -12,6 +12,7 @@ pub mod asking;
 pub mod backlog;
 pub mod carrier;
 pub mod channel;
+pub mod descriptors;
 pub mod endpoint;
 pub mod flow;
 pub mod forward;

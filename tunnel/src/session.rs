@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use coconet::id::StaticKey;
 use coconet::wire::code::Close;
@@ -27,6 +27,7 @@ pub struct Session {
 struct Shared {
     shown: Mutex<Shown>,
     rates: Mutex<(u64, u64)>,
+    silent: Mutex<Option<Instant>>,
     used: Notify,
     hub: Arc<Hub>,
     backlog: Arc<Backlog>,
@@ -81,8 +82,9 @@ impl Session {
     pub(crate) fn new(connection: Connection, peer: StaticKey, own_room: Option<u32>) -> Self {
         let shown = Mutex::new(Shown { path: PathId::ZERO, why: Why::First });
         let hub = Arc::new(Hub::new(connection.clone()));
+        let (rates, silent) = (Mutex::default(), Mutex::default());
         let backlog = Arc::new(Backlog::new(connection.clone(), own_room));
-        let shared = Arc::new(Shared { shown, rates: Mutex::default(), used: Notify::new(), hub, backlog });
+        let shared = Arc::new(Shared { shown, rates, silent, used: Notify::new(), hub, backlog });
         Self { connection, peer, shared }
     }
 
@@ -139,6 +141,13 @@ impl Session {
         self.shown().why
     }
 
+    /// For how long nothing has come by the way in use although something should, where that is a second or more:
+    /// the other node may be gone.
+    pub fn silent(&self) -> Option<Duration> {
+        let since = *self.shared.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        since.map(|since| since.elapsed()).filter(|_| self.end().is_none())
+    }
+
     /// Counters and round trip.
     pub fn stats(&self) -> SessionStats {
         let stats = self.connection.stats();
@@ -183,6 +192,10 @@ impl Session {
 impl Session {
     pub(crate) fn connection(&self) -> &Connection {
         &self.connection
+    }
+
+    pub(crate) fn falls_silent(&self, since: Option<Instant>) {
+        *self.shared.silent.lock().unwrap_or_else(PoisonError::into_inner) = since;
     }
 
     pub(crate) fn show(&self, shown: Shown) {

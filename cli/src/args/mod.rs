@@ -87,7 +87,39 @@ pub(crate) enum Command {
     #[command(subcommand, arg_required_else_help = true)]
     Tunnel(Tunnel),
     /// Show the daemon, its networks, peers and tunnels
-    Status,
+    #[command(after_help = "\
+Examples:
+  $ cococtl status
+  $ cococtl status --watch --json | jq -r '.networks[].manager.state'")]
+    Status(Watch),
+    /// Show the nodes that this one is connected to, and how
+    #[command(after_help = "\
+Examples:
+  $ cococtl peers
+  $ cococtl peers home --json | jq -r '.peers[] | select(.path | startswith(\"relay\")) | .name'")]
+    Peers {
+        /// The network [default: all of them]
+        network: Option<Name>,
+        #[command(flatten)]
+        watch: Watch,
+    },
+    /// Show what has happened
+    #[command(after_help = "\
+The daemon keeps its last 256 events while it runs. With --json each is a line.
+
+Examples:
+  $ cococtl events
+  $ cococtl events --follow --kind peer-connected peer-lost
+  $ cococtl events --follow --json | jq -r .message")]
+    Events(Events),
+    /// Watch networks, peers, tunnels and the relay on the whole terminal
+    #[command(after_help = "\
+? shows the keys. NO_COLOR=1 draws without colours.
+
+Examples:
+  $ cococtl dashboard
+  $ cococtl --app camera dashboard")]
+    Dashboard,
     /// Measure the round trip to a node
     #[command(after_help = "\
 Examples:
@@ -215,7 +247,7 @@ Examples:
         public: bool,
     },
     /// List what is exposed and opened here
-    List,
+    List(Watch),
     /// Close a tunnel: stop listening, or stop offering
     Close {
         /// The resource, or the tunnel's id as tunnel list shows it
@@ -277,6 +309,29 @@ pub(crate) struct Ping {
     /// How long to wait for each answer
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration::parse)]
     pub(crate) timeout: Duration,
+}
+
+#[derive(Clone, Copy, clap::Args)]
+pub(crate) struct Watch {
+    /// Show it again and again, until interrupted
+    #[arg(long)]
+    pub(crate) watch: bool,
+    /// How often
+    #[arg(long, value_name = "DURATION", default_value = "1s", requires = "watch", value_parser = duration::parse)]
+    pub(crate) interval: Duration,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Events {
+    /// Wait for what happens next, until interrupted
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// In this network only
+    #[arg(long, value_name = "NAME")]
+    pub(crate) network: Option<Name>,
+    /// Of these kinds only
+    #[arg(long, value_name = "KIND", num_args = 1..)]
+    pub(crate) kind: Vec<String>,
 }
 
 #[derive(clap::Args)]

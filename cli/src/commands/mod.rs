@@ -2,19 +2,23 @@
 
 mod completions;
 mod doctor;
+mod events;
 mod network;
 mod node;
+mod peers;
 mod ping;
-mod status;
-mod tunnel;
-mod usage;
+pub(crate) mod status;
+pub(crate) mod tunnel;
+pub(crate) mod usage;
 mod wait;
+mod watch;
 
 use coconet::control::{Change, Done};
 use coconet::name::Name;
 
 use crate::args::{Args, Command};
 use crate::client::{Answer, Client, SLOW, segment};
+use crate::dashboard;
 use crate::fail::Fail;
 use crate::place::Place;
 use crate::print::Printer;
@@ -47,7 +51,10 @@ pub(crate) async fn run(args: Args) -> Result<(), Fail> {
     let context = Context { client: Client { place: Place::find(&args.which)? }, out };
     match command {
         None => status::overview(&context).await,
-        Some(Command::Status) => status::run(&context).await,
+        Some(Command::Status(watch)) => status::run(&context, watch).await,
+        Some(Command::Peers { network, watch }) => peers::run(&context, network.as_ref(), watch).await,
+        Some(Command::Events(events)) => events::run(&context, &events).await,
+        Some(Command::Dashboard) => dashboard::run(&context).await,
         Some(Command::Network(command)) => network::run(&context, command).await,
         Some(Command::Node(command)) => node::run(&context, command).await,
         Some(Command::Tunnel(command)) => tunnel::run(&context, command).await,
@@ -71,7 +78,7 @@ async fn change_and_tell(context: &Context, network: &Name, change: &Change) -> 
 }
 
 /// The place of a network in the API, or of a part of it: `/v1/networks/NAME`, `/v1/networks/NAME/PART`.
-fn network_path(network: &Name, part: &str) -> String {
+pub(crate) fn network_path(network: &Name, part: &str) -> String {
     let slash = if part.is_empty() { "" } else { "/" };
     format!("/v1/networks/{}{slash}{part}", segment(network.as_str()))
 }

@@ -4,15 +4,16 @@ use coconet::control::{ManagerLink, Network, Peer, PeerLink, SandboxLayer, Sandb
 use coconet::id::NetworkId;
 use coconet::ledger::{NetworkKind, NodeKind};
 
-use super::{Context, tunnel, usage};
+use super::{Context, tunnel, usage, watch};
+use crate::args::Watch;
 use crate::fail::Fail;
 use crate::print::clean;
 use crate::table::Table;
 use crate::units;
 
-pub(super) async fn run(context: &Context) -> Result<(), Fail> {
-    let answer = context.client.get::<Status>("/v1/status").await?;
-    context.out.answer(&answer, |status| screen(status, units::now_ms()))
+pub(super) async fn run(context: &Context, watch: Watch) -> Result<(), Fail> {
+    let ask = async || context.client.get::<Status>("/v1/status").await;
+    watch::run(context, watch, ask, |status| screen(status, units::now_ms())).await
 }
 
 /// The status, and what to do next.
@@ -120,7 +121,7 @@ pub(super) fn network_in_full(network: &Network, now_ms: u64) -> Vec<String> {
     lines
 }
 
-fn network_lines(network: &Network, id: &str, now_ms: u64) -> Vec<String> {
+pub(crate) fn network_lines(network: &Network, id: &str, now_ms: u64) -> Vec<String> {
     let kind = match network.kind {
         NetworkKind::User => "",
         NetworkKind::Developer => "developer network, ",
@@ -158,7 +159,7 @@ fn manager_line(network: &Network, now_ms: u64) -> String {
 }
 
 /// How the session with the manager stands.
-pub(super) fn manager_word(network: &Network) -> &'static str {
+pub(crate) fn manager_word(network: &Network) -> &'static str {
     match network.manager.state {
         ManagerLink::Connecting => "connecting",
         ManagerLink::Online => "online",
@@ -166,7 +167,8 @@ pub(super) fn manager_word(network: &Network) -> &'static str {
     }
 }
 
-fn peers(peers: &[Peer]) -> Vec<String> {
+/// A table of peers; nothing without any.
+pub(super) fn peers(peers: &[Peer]) -> Vec<String> {
     if peers.is_empty() {
         return Vec::new();
     }
@@ -187,7 +189,7 @@ fn peers(peers: &[Peer]) -> Vec<String> {
 }
 
 /// Packets lost of those sent.
-fn loss(peer: &Peer) -> String {
+pub(crate) fn loss(peer: &Peer) -> String {
     if peer.path.is_none() || peer.packets_sent == 0 {
         return String::new();
     }
@@ -195,7 +197,7 @@ fn loss(peer: &Peer) -> String {
 }
 
 /// Bytes in all, and in a second when there are any.
-fn traffic(bytes: u64, rate: u64) -> String {
+pub(crate) fn traffic(bytes: u64, rate: u64) -> String {
     if rate == 0 {
         units::bytes(bytes)
     } else {
@@ -203,16 +205,17 @@ fn traffic(bytes: u64, rate: u64) -> String {
     }
 }
 
-fn path(peer: &Peer) -> String {
+pub(crate) fn path(peer: &Peer) -> String {
     let state = match peer.state {
         PeerLink::Connecting => "connecting",
+        PeerLink::Silent => "silent",
         PeerLink::Connected => return peer.path.clone().unwrap_or_else(|| "connected".to_owned()),
         PeerLink::Offline => "offline",
     };
     peer.reason.as_ref().map_or_else(|| state.to_owned(), |reason| format!("{state}: {reason}"))
 }
 
-pub(super) fn node_kind(kind: NodeKind) -> &'static str {
+pub(crate) fn node_kind(kind: NodeKind) -> &'static str {
     match kind {
         NodeKind::Device => "device",
         NodeKind::App => "app",
@@ -221,12 +224,12 @@ pub(super) fn node_kind(kind: NodeKind) -> &'static str {
 }
 
 /// What people compare by eye.
-fn short_id(id: &str) -> String {
+pub(crate) fn short_id(id: &str) -> String {
     id.parse::<NetworkId>().map_or_else(|_| clean(id), |id| id.to_string())
 }
 
 /// A line that says one thing.
-pub(super) fn field(name: &str, value: &str) -> String {
+pub(crate) fn field(name: &str, value: &str) -> String {
     format!("{name:<8}  {value}")
 }
 

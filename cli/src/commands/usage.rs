@@ -73,7 +73,8 @@ fn screen(usage: &Usage) -> Vec<String> {
     lines
 }
 
-fn total(usage: &Usage) -> String {
+/// What was relayed, of how much.
+pub(crate) fn total(usage: &Usage) -> String {
     let used = units::bytes(usage.used);
     match (usage.limit, usage.whole) {
         (Some(limit), true) => {

@@ -50,7 +50,7 @@ async fn online(
     let mut told = false;
     loop {
         if events.is_none() {
-            let opened = timeout_at(Instant::now() + RECHECK, context.client.events()).await;
+            let opened = timeout_at(Instant::now() + RECHECK, context.client.events(false)).await;
             events = opened.ok().and_then(Result::ok);
         }
         match look(context, wait).await {

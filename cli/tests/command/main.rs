@@ -15,3 +15,4 @@ mod results;
 mod terminal;
 mod usage;
 mod wait;
+mod watching;

@@ -31,7 +31,8 @@
 //! | `POST /v1/cameras` | [`FindCameras`] | [`Cameras`] |
 //! | `POST /v1/ping` | [`Ping`] | [`Pong`] |
 //! | `GET /v1/doctor?network=NAME` | | [`Doctor`] |
-//! | `GET /v1/events` | | server-sent [`Event`]s |
+//! | `GET /v1/events?before=BOOL` | | server-sent [`Event`]s; with `before` first those that were kept |
+//! | `GET /v1/events/recent` | | [`RecentEvents`] |
 //!
 //! Anything else than 2xx carries a [`Failure`].
 
@@ -57,7 +58,8 @@ pub use ledger::{
 };
 pub use network::{
     CreateInvite, CreateNetwork, InvitePurpose, Invited, JoinNetwork, LedgerStatus, ManagerLink,
-    ManagerStatus, Member, MemberNode, Members, Network, Networks, Peer, PeerLink, ResourceLine, SelfNode,
+    ManagerStatus, Member, MemberNode, Members, Network, Networks, Peer, PeerLink, PeerOf, Peers,
+    ResourceLine, SelfNode,
 };
 pub use sandbox::{SandboxLayer, SandboxState};
 pub use tunnel::{Direction, Expose, OPEN_TIMEOUT_S, Open, Ping, Pong, Tunnel, TunnelState, Tunnels};
@@ -118,4 +120,13 @@ pub struct Event {
     pub kind: String,
     /// For people.
     pub message: String,
+}
+
+/// `GET /v1/events/recent`: what the daemon has kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecentEvents {
+    /// [`VERSION`].
+    pub version: u32,
+    /// The newest last.
+    pub events: Vec<Event>,
 }

@@ -206,6 +206,9 @@ pub struct Peer {
     pub name: Name,
     /// Whose it is.
     pub user: Name,
+    /// Device or app.
+    #[serde(default)]
+    pub kind: Option<NodeKind>,
     /// How the connection stands.
     pub state: PeerLink,
     /// Which ways the connection may take.
@@ -237,8 +240,30 @@ pub struct Peer {
     /// Bytes sent in a second, lately.
     #[serde(default)]
     pub rate_out: u64,
+    /// The entry up to which its ledger and this one were the same when it connected, while it is connected.
+    #[serde(default)]
+    pub ledger_seq: Option<u64>,
     /// Why not connected.
     pub reason: Option<String>,
+}
+
+/// The peers of all networks, or of one: `cococtl peers --json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peers {
+    /// [`super::VERSION`].
+    pub version: u32,
+    /// By network and name.
+    pub peers: Vec<PeerOf>,
+}
+
+/// A peer, and in which network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerOf {
+    /// The network's name.
+    pub network: Name,
+    /// The peer.
+    #[serde(flatten)]
+    pub peer: Peer,
 }
 
 /// The state of the connection with a peer.
@@ -249,6 +274,8 @@ pub enum PeerLink {
     Connecting,
     /// Packets flow.
     Connected,
+    /// It was connected and does not answer; it may again.
+    Silent,
     /// Not now.
     Offline,
 }

@@ -14,6 +14,7 @@ use socket2::SockRef;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpStream, UnixStream, tcp, unix};
 
+use crate::descriptors::spare;
 use crate::names;
 
 /// Longest wait for a target to accept, all its addresses together. A camera that answers does so in
@@ -47,9 +48,9 @@ pub async fn connect(place: &Place) -> io::Result<Local> {
         match place {
             Place::Net { host, port } => {
                 let addresses = names::look_up(host.as_str(), *port).await?;
-                TcpStream::connect(&addresses[..]).await.map(Local::tcp)
+                TcpStream::connect(&addresses[..]).await.and_then(spare).map(Local::tcp)
             }
-            Place::Unix(path) => UnixStream::connect(path).await.map(Local::Unix),
+            Place::Unix(path) => UnixStream::connect(path).await.and_then(spare).map(Local::Unix),
             Place::Own => Err(io::ErrorKind::Unsupported.into()),
         }
     };

@@ -260,6 +260,7 @@ impl Driver<'_> {
         let steps = self.policy.look(now, &ways, acks, carried);
         let steps_taken = !steps.is_empty();
         self.act(steps);
+        self.session.falls_silent(self.policy.silent(now).and_then(|lasts| now.checked_sub(lasts)));
         match steps_taken {
             false if self.policy.is_idle(now) => LOOK_IDLE,
             // A manager has many sessions with nodes that have gone.

@@ -303,6 +303,12 @@ impl Policy {
         now.saturating_duration_since(self.used) >= IDLE
     }
 
+    /// For how long nothing has come by the way in use although something should, from [`SILENCE`] on.
+    pub fn silent(&self, now: Instant) -> Option<Duration> {
+        let lasts = self.pulses.get(&self.chosen?)?.lasts(now);
+        (lasts >= SILENCE).then_some(lasts)
+    }
+
     /// Whether something that was sent by that way waits for an answer.
     pub fn waits_for(&self, id: PathId) -> bool {
         self.pulses.get(&id).is_some_and(|pulse| pulse.waiting.is_some())

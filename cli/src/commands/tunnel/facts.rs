@@ -9,15 +9,19 @@ use crate::print::clean;
 
 /// The lines of one tunnel; none where there is nothing to tell.
 pub(super) fn lines(tunnel: &Tunnel) -> Vec<String> {
-    let said = match &tunnel.facts {
+    of(tunnel).into_iter().map(|line| format!("{} {}: {line}", tunnel.id, tunnel.resource)).collect()
+}
+
+/// The same without saying of which tunnel.
+pub(crate) fn of(tunnel: &Tunnel) -> Vec<String> {
+    match &tunnel.facts {
         None => Vec::new(),
         Some(Facts::Udp(facts)) => udp(facts),
         Some(Facts::Http(facts)) => http(facts),
         Some(Facts::Rtsp(facts)) => rtsp(facts),
         Some(Facts::Mqtt(facts)) => mqtt(facts),
         Some(Facts::Ip(facts)) => ip(facts),
-    };
-    said.into_iter().map(|line| format!("{} {}: {line}", tunnel.id, tunnel.resource)).collect()
+    }
 }
 
 fn udp(facts: &UdpFacts) -> Vec<String> {

@@ -1,8 +1,9 @@
 //! `tunnel`: offering services, and opening those of others.
 
 mod cameras;
-pub(super) mod facts;
+pub(crate) mod facts;
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
@@ -17,7 +18,7 @@ use coconet::service::{LOGIN_MAX, Login, ServiceOptions};
 use coconet::target::Target;
 use zeroize::Zeroizing;
 
-use super::{Context, network_query, status};
+use super::{Context, network_query, status, watch};
 use crate::args;
 use crate::client::{GRACE, SLOW, segment};
 use crate::fail::Fail;
@@ -49,7 +50,7 @@ pub(in crate::commands) async fn run(context: &Context, command: args::Tunnel) -
             let request = Open { resource, network, listen, timeout_s, path, allow, public };
             open(context, &request, timeout).await
         }
-        args::Tunnel::List => list(context).await,
+        args::Tunnel::List(watch) => list(context, watch).await,
         args::Tunnel::Close { tunnel, network } => {
             let path = format!("/v1/tunnels/{}{}", segment(tunnel.as_str()), network_query(network.as_ref()));
             let answer = context.client.delete::<Done>(&path).await?;
@@ -166,10 +167,15 @@ fn warn_if_broken(context: &Context, tunnel: &Tunnel) -> bool {
     }
 }
 
-async fn list(context: &Context) -> Result<(), Fail> {
-    let answer = context.client.get::<Tunnels>("/v1/tunnels").await?;
-    context.out.answer(&answer, |tunnels| table(&tunnels.tunnels))?;
-    if answer.value.tunnels.is_empty() {
+async fn list(context: &Context, watch: args::Watch) -> Result<(), Fail> {
+    let none = Cell::new(false);
+    let ask = async || context.client.get::<Tunnels>("/v1/tunnels").await;
+    watch::run(context, watch, ask, |tunnels| {
+        none.set(tunnels.tunnels.is_empty());
+        table(&tunnels.tunnels)
+    })
+    .await?;
+    if none.get() {
         status::hint_no_tunnel(context, None);
     }
     Ok(())

@@ -13,6 +13,8 @@ use socket2::SockRef;
 use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
 
+use crate::descriptors::spare;
+
 /// Halves of the even ports that are tried: 16384 to 65534.
 const HALVES: RangeInclusive<u16> = 8192..=32767;
 
@@ -102,7 +104,7 @@ pub(super) fn send(socket: &UdpSocket, to: SocketAddr, packet: &[u8]) {
 fn bind(like: SocketAddr, port: u16) -> io::Result<UdpSocket> {
     let mut address = like;
     address.set_port(port);
-    let socket = std::net::UdpSocket::bind(address)?;
+    let socket = spare(std::net::UdpSocket::bind(address)?)?;
     socket.set_nonblocking(true)?;
     // The kernel may give less.
     let _ = SockRef::from(&socket).set_recv_buffer_size(RECEIVE_BUFFER);

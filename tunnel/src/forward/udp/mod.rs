@@ -25,6 +25,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use super::{Broken, Meter, Service};
 use crate::channel::{Channel, Cut};
+use crate::descriptors::spare;
 use crate::flow::{FlowStats, Flows, frame::DATAGRAM_MAX};
 use clients::Clients;
 
@@ -278,7 +279,7 @@ async fn reach(target: &[SocketAddr]) -> io::Result<UdpSocket> {
             SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
         };
         let connecting = async {
-            let socket = UdpSocket::bind((any, 0)).await?;
+            let socket = spare(UdpSocket::bind((any, 0)).await?)?;
             socket.connect(address).await?;
             Ok(socket)
         };
