@@ -167,7 +167,9 @@ impl Node {
                 Err(refusal) => {
                     tracing::debug!(network = %self.name, %peer, ?refusal, "no packets exchanged");
                     self.links.fail(Instant::now(), to, refusal);
-                    if !stood || refusal != Refusal::Unreachable {
+                    // Conversations are over one day, and then nobody wants it back.
+                    let awaited = stood && self.links.awaits(Instant::now(), to);
+                    if !awaited || refusal != Refusal::Unreachable {
                         return;
                     }
                     tokio::time::sleep(pause).await;

@@ -14,7 +14,7 @@ use coco_tunnel::endpoint::{Accepting, Endpoint, EndpointOptions, KEEP_ALIVE};
 use coco_tunnel::flow::Flows;
 use coco_tunnel::forward::ip::offload::OFFLOAD_HEADER;
 use coco_tunnel::forward::ip::packet::Packet;
-use coco_tunnel::forward::ip::{FLOW, Interface, Links, Outgoing, Refusal, Sent, Trouble};
+use coco_tunnel::forward::ip::{FLOW, Interface, Links, Outgoing, Refusal, Sent, Trouble, icmp};
 use coco_tunnel::session::Session;
 use coconet::key::{NodeKeys, SEED_LEN};
 use coconet::wire::code::Reset;
@@ -203,4 +203,35 @@ async fn multicast_and_link_local_packets_go_nowhere_without_a_word() {
         stage.near_sends(&packet);
     }
     assert_eq!(stage.dropped("quiet"), 2);
+}
+
+#[tokio::test]
+async fn what_the_other_node_began_is_not_answered_once_it_may_not_begin() {
+    let stage = Stage::new(true, true).await;
+    let (question, answer) = (udp((FAR, 54), (NEAR, 22), b"hello"), udp((NEAR, 22), (FAR, 54), b"hi"));
+    assert_eq!(stage.far_sends(&framed(&question)).await, [question]);
+    let (now, frame) = (Instant::now(), framed(&answer));
+    let outgoing = Outgoing { packet: Packet::parse(&answer).unwrap(), frame: &frame };
+    assert_eq!(stage.links.send(now, outgoing, || true), Sent::Done);
+    assert_eq!(stage.links.send(now, outgoing, || false), Sent::Trouble(Trouble::Prohibited));
+    assert_eq!(stage.dropped("not-permitted"), 1);
+    // And it was answered before without becoming what this node has begun.
+    assert!(!stage.links.awaits(now, address(OTHER)));
+    let own = udp((NEAR, 23), (FAR, 54), b"");
+    stage.near_sends(&own);
+    assert!(stage.links.awaits(now, address(FAR)));
+}
+
+#[tokio::test]
+async fn an_error_about_what_another_node_was_sent_does_not_pass() {
+    let stage = Stage::new(true, true).await;
+    let error = |about: &[u8]| {
+        let packet = Packet::parse(about).unwrap();
+        icmp::error(address(FAR), &packet, Trouble::TooBig(1300)).unwrap()
+    };
+    let about_it = error(&udp((NEAR, 5000), (FAR, 53), b"?"));
+    assert_eq!(stage.far_sends(&framed(&about_it)).await, [about_it]);
+    let about_another = error(&udp((NEAR, 5000), (OTHER, 53), b"?"));
+    assert!(stage.far_sends(&framed(&about_another)).await.is_empty());
+    assert_eq!(stage.dropped("spoofed"), 1);
 }

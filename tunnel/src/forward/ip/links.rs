@@ -22,7 +22,7 @@ use super::counters::{Counters, Dropped, add};
 use super::icmp::{MTU_MIN, Trouble};
 use super::interface::{Interface, Outgoing, dropped};
 use super::offload::{Impossible, Train, header_for};
-use super::packet::Packet;
+use super::packet::{Packet, Upper, quoted};
 use super::talks::{Began, Talks};
 use super::{FLOW, FRAME_HEADER};
 use crate::channel::{Channel, Cut};
@@ -449,6 +449,13 @@ pub fn judge(own: Ipv6Addr, peer: Ipv6Addr, train: Train<'_>) -> Result<Packet<'
     }
     if packet.destination != own {
         return Err(Dropped::NotOurs);
+    }
+    // Our own packets to that node are all that it can have trouble with.
+    if let Upper::Error(about) = packet.upper {
+        let (source, destination, _) = quoted(about).map_err(dropped)?;
+        if (source, destination) != (own, peer) {
+            return Err(Dropped::Spoofed);
+        }
     }
     Ok(packet)
 }

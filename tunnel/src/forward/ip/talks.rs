@@ -16,7 +16,6 @@
 //! as RFC 5382 and RFC 4787 have a NAT remember them.
 
 use std::collections::BTreeMap;
-use std::net::Ipv6Addr;
 use std::time::{Duration, Instant};
 
 use super::packet::{Packet, TCP, Talk, Upper, quoted};

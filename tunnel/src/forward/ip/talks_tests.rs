@@ -1,5 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+use std::net::Ipv6Addr;
+
 use super::super::icmp::{Trouble, error};
 use super::super::sample::{ACK, FIN, RST, SYN, address, icmp, packet, segment, tcp, udp};
 use super::*;
