@@ -5,6 +5,7 @@
 //! end in [`Node::stop`]. What it exposes is served in `serve`. [`found`] makes the first node of a
 //! network, and the next ones.
 
+mod addresses;
 pub mod book;
 pub mod candidates;
 pub mod found;
@@ -43,6 +44,7 @@ use crate::random;
 use crate::store::{NetworkRow, Store};
 use crate::surroundings::port_mapping::{PortMapping, State as PortMappingState};
 use crate::tunnel::Exposures;
+use addresses::Addresses;
 use book::{Book, TakeError};
 use candidates::{Own, Source};
 use manager::ManagerLink;
@@ -80,6 +82,7 @@ pub struct Node {
     asked: Mutex<BTreeMap<u64, oneshot::Sender<SocketAddr>>>,
     exposures: Exposures,
     links: Links,
+    addresses: Addresses,
     port_mapping: Mutex<Option<PortMapping>>,
     store: Store,
     events: Events,
@@ -136,6 +139,7 @@ impl Node {
             asked: Mutex::default(),
             exposures: Exposures::default(),
             links,
+            addresses: Addresses::default(),
             port_mapping: Mutex::default(),
             store,
             events,
