@@ -32,7 +32,8 @@ use coconet::key::NodeKeys;
 use coconet::ledger::{Ledger, NodeKind, Op};
 use coconet::name::Name;
 use coconet::resource::Kind;
-use coconet::role::Role;
+use coconet::role::{Action, Role};
+use coconet::wire::code::Reset;
 use coconet::wire::manager::{Request, Response};
 use tokio::sync::{broadcast, oneshot};
 use tokio::task::JoinSet;
@@ -380,6 +381,18 @@ impl Node {
     /// An error once this node's own ledger copy says that it was removed.
     pub fn require_in_ledger(&self) -> Result<()> {
         if self.is_in_ledger() { Ok(()) } else { Err(self.removed()) }
+    }
+
+    /// Why a resource that this node cannot see is not opened. What is absent and what is not granted look
+    /// alike to who may not see everything.
+    pub fn cannot_use(&self, resource: &Name) -> Fault {
+        let ledger = self.ledger();
+        if ledger.state().authority(self.id()).is_some_and(|role| role.may(Action::UseAll)) {
+            Fault::not_found(format!("no resource {resource} in {}", self.name))
+                .hint(format!("cococtl network show {}", self.name))
+        } else {
+            Fault::not_opened(resource.as_str(), Reset::NotPermitted, "")
+        }
     }
 
     fn removed(&self) -> Fault {
