@@ -260,7 +260,7 @@ impl Node {
 
 /// Why an exposure of packets does not work.
 pub(crate) fn no_interface() -> std::io::Error {
-    let hint = "set host = true under [ip] in its configuration, or cococtl run --ip";
+    let hint = "set host = true under [ip] in its configuration";
     std::io::Error::other(format!("{NO_INTERFACE}: {hint}"))
 }
 
