@@ -41,6 +41,8 @@ packages() {
         echo iputils-ping iperf3 openssh-client openssh-server
         # A program that is linked statically, and asks for names in its own way.
         echo musl-tools
+        # What leaves a machine, and what does not.
+        echo tcpdump
         # Reading --json, sockets and processes from outside.
         echo jq iproute2 procps
         # A terminal for the dashboard.

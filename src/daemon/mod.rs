@@ -439,6 +439,12 @@ impl Daemon {
     pub async fn begin_run(&self, request: &Run, pid: u32) -> Result<Arc<Session>> {
         let node = self.node(request.network.as_str())?;
         node.require_member()?;
+        if request.ip
+            && let Some(interface) = node.links().interface()
+        {
+            let other = format!("packets of {} go to the interface {}", node.name(), interface.name());
+            return Err(Fault::failed(other).hint("one at a time: a node has one address"));
+        }
         if request.resources.len() > RUN_RESOURCES_MAX || request.kept.len() > RUN_RESOURCES_MAX {
             return Err(Fault::usage(format!("a run has at most {RUN_RESOURCES_MAX} resources")));
         }

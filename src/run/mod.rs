@@ -20,6 +20,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use coco_tunnel::forward::ip;
 use coco_tunnel::forward::rtsp::{PairWanted, Ports};
 use coconet::control::{Run, RunAnswer, RunAsk, Wanted};
 use coconet::id::NetworkId;
@@ -32,6 +33,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::access::Rules;
 use crate::events::Events;
 use crate::fault::{Fault, Result};
+use crate::ip::Served;
 use crate::node::Node;
 use crate::tunnel::{Inside, Listener, Opened, OpenedOptions, Sockets, Streams};
 pub use link::{Answers, Asks, LinkError, link};
@@ -71,6 +73,8 @@ pub struct Session {
 enum Asked {
     /// The listeners of a resource.
     Listeners(Name, Stand),
+    /// The interface.
+    Interface,
     /// A player's media ports.
     Pair(oneshot::Sender<io::Result<[std::net::UdpSocket; 2]>>),
 }
@@ -141,9 +145,12 @@ impl Session {
     async fn talk(&self, last: &AtomicU64, run: Run, stream: UnixStream, come: &[u8]) -> LinkError {
         let (mut answers, mut asks) = link(stream, come);
         let (pairs, mut wanted_pairs) = mpsc::channel(PAIRS_MAX);
+        let plan = Plan::new(self.node.name().clone(), run.resources, run.kept);
+        let plan = if run.ip { plan.with_packets(self.node.network()) } else { plan };
         let mut talk = Talk {
             session: self,
-            plan: Plan::new(self.node.name().clone(), run.resources, run.kept),
+            plan,
+            interface: None,
             asks: &mut asks,
             asked: BTreeMap::new(),
             waiting: VecDeque::new(),
@@ -154,6 +161,12 @@ impl Session {
         };
         let mut ledger = self.node.book().watch();
         ledger.mark_changed();
+        if run.ip {
+            let wanted = vec![Wanted::Interface { address: self.node.links().own(), mtu: ip::MTU }];
+            if let Err(error) = talk.ask(wanted, None, Asked::Interface).await {
+                return error;
+            }
+        }
         loop {
             let done = tokio::select! {
                 answer = answers.next() => match answer {
@@ -188,16 +201,18 @@ struct Talk<'a> {
     last_question: u64,
     last_tunnel: &'a AtomicU64,
     ports: Ports,
+    /// What takes the node's packets, while it is here.
+    interface: Option<Served>,
     ready: bool,
 }
 
 impl Talk<'_> {
     async fn follow(&mut self) -> std::result::Result<(), LinkError> {
-        let Change { gone, new } = {
+        let Change { gone, new, nodes } = {
             let ledger = self.session.node.ledger();
             self.plan.follow(ledger.state(), self.session.node.id())
         };
-        if gone.is_empty() && new.is_empty() {
+        if gone.is_empty() && new.is_empty() && !nodes {
             return Ok(());
         }
         for resource in gone {
@@ -214,7 +229,7 @@ impl Talk<'_> {
 
     /// Ask for what waits, as far as may be; and say so when nothing does for the first time.
     async fn go_on(&mut self) -> std::result::Result<(), LinkError> {
-        let listeners = |asked: &Asked| matches!(asked, Asked::Listeners(..));
+        let listeners = |asked: &Asked| matches!(asked, Asked::Listeners(..) | Asked::Interface);
         while self.asked.values().filter(|asked| listeners(asked)).count() < ASKED_MAX {
             let Some((resource, stand)) = self.waiting.pop_front() else { break };
             let (wanted, keep) = (stand.sockets(), Some(resource.clone()));
@@ -271,6 +286,12 @@ impl Talk<'_> {
                 }
             }
             (Asked::Listeners(resource, _), Some((_, reason))) => self.tell(&resource, &reason),
+            (Asked::Interface, None) => {
+                if let Err(error) = self.serve(descriptors) {
+                    self.tell_of("the interface", &error.to_string());
+                }
+            }
+            (Asked::Interface, Some((_, reason))) => self.tell_of("the interface", &reason),
             (Asked::Pair(answer), None) => {
                 let sockets = descriptors.into_iter().map(std::net::UdpSocket::from).collect::<Vec<_>>();
                 let pair = sockets.try_into().map_err(|_| io::ErrorKind::InvalidData.into());
@@ -304,8 +325,24 @@ impl Talk<'_> {
         Ok(())
     }
 
+    /// Take packets by the interface that came.
+    fn serve(&mut self, descriptors: Vec<OwnedFd>) -> io::Result<()> {
+        let [descriptor] = <[OwnedFd; 1]>::try_from(descriptors).map_err(|_| io::ErrorKind::InvalidData)?;
+        let name = format!("of process {}", self.session.pid);
+        let served = Served::start(ip::Interface::new(name, descriptor)?);
+        if !served.attach(&self.session.node) {
+            return Err(io::Error::other("another interface has this node's packets"));
+        }
+        self.interface = Some(served);
+        Ok(())
+    }
+
     fn tell(&self, resource: &Name, why: &str) {
-        let message = format!("{resource} is not there in the run of process {}: {why}", self.session.pid);
+        self.tell_of(resource.as_str(), why);
+    }
+
+    fn tell_of(&self, what: &str, why: &str) {
+        let message = format!("{what} is not there in the run of process {}: {why}", self.session.pid);
         self.session.events.send(Some(self.session.node.name()), "tunnel", message);
     }
 }

@@ -3,10 +3,11 @@
 //! An address is given once in a run: a name that somebody has looked up never leads to another resource.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use coconet::address;
 use coconet::control::{Kept, RUN_RESOURCES_MAX, RunName, Wanted, run_host, run_port};
-use coconet::id::NodeId;
+use coconet::id::{NetworkId, NodeId};
 use coconet::ledger::State;
 use coconet::name::Name;
 use coconet::resource::Kind;
@@ -39,6 +40,8 @@ pub struct Change {
     pub gone: Vec<Name>,
     /// What is new.
     pub new: Vec<(Name, Stand)>,
+    /// Whether addresses of nodes have come or gone.
+    pub nodes: bool,
 }
 
 /// The resources of a run.
@@ -51,6 +54,10 @@ pub struct Plan {
     /// Where each resource was seen, for as long as the run.
     addresses: BTreeMap<Name, Ipv4Addr>,
     next: Option<Ipv4Addr>,
+    /// The network, where packets go by an interface.
+    packets: Option<NetworkId>,
+    /// The addresses that packets reach.
+    nodes: BTreeMap<Name, Ipv6Addr>,
 }
 
 impl Plan {
@@ -69,7 +76,14 @@ impl Plan {
             None => Some(FIRST),
             Some(last) => following(*last),
         };
-        Self { network, only: only.into_iter().collect(), stands: BTreeMap::new(), addresses, next }
+        let (only, stands, nodes) = (only.into_iter().collect(), BTreeMap::new(), BTreeMap::new());
+        Self { network, only, stands, addresses, next, packets: None, nodes }
+    }
+
+    /// Where packets go by an interface as well.
+    pub fn with_packets(mut self, network: NetworkId) -> Self {
+        self.packets = Some(network);
+        self
     }
 
     /// The ledger is so now, for the node `own`.
@@ -77,19 +91,26 @@ impl Plan {
         let wanted = state.resources().iter().filter(|(name, resource)| {
             // What this node offers itself is on this machine, outside.
             resource.node != own
-                // That is of packets, which take no listener.
-                && resource.kind != Kind::Ip
                 && state.may_see(own, name)
                 && (self.only.is_empty() || self.only.contains(*name))
         });
+        let (ip, wanted): (Vec<_>, Vec<_>) = wanted.partition(|(_, resource)| resource.kind == Kind::Ip);
+        let nodes: BTreeMap<Name, Ipv6Addr> = self
+            .packets
+            .iter()
+            .flat_map(|network| ip.iter().map(|(name, ip)| ((*name).clone(), address::of(*network, ip.node))))
+            .take(RUN_RESOURCES_MAX)
+            .collect();
         let wanted: BTreeMap<&Name, (Kind, u16, bool)> = wanted
+            .into_iter()
             .take(RUN_RESOURCES_MAX)
             .map(|(name, resource)| {
                 let (kind, attributes) = (resource.kind, &resource.attributes);
                 (name, (kind, run_port(kind, attributes), attributes.takes_udp(kind)))
             })
             .collect();
-        let mut change = Change::default();
+        let mut change = Change { nodes: nodes != self.nodes, ..Change::default() };
+        self.nodes = nodes;
         self.stands.retain(|name, stand| {
             let same = wanted.get(name) == Some(&(stand.kind, stand.port, stand.udp));
             if !same {
@@ -113,11 +134,17 @@ impl Plan {
     pub fn names(&self) -> Vec<RunName> {
         let line = |(name, stand): (&Name, &Stand)| RunName {
             host: run_host(name, &self.network),
-            address: stand.address,
+            address: stand.address.into(),
             kind: stand.kind,
             port: stand.port,
         };
-        self.stands.iter().map(line).collect()
+        let nodes = self.nodes.iter().map(|(name, address)| RunName {
+            host: run_host(name, &self.network),
+            address: (*address).into(),
+            kind: Kind::Ip,
+            port: 0,
+        });
+        self.stands.iter().map(line).chain(nodes).take(RUN_RESOURCES_MAX).collect()
     }
 
     /// What listens for a resource.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod house;
+mod inside;
 mod packets;
 mod rights;
 mod sizes;

@@ -29,6 +29,7 @@ const PACKAGES: [(&str, &str); 20] = [
     ("systemd-socket-activate", "systemd"),
     ("unshare", "util-linux"),
     ("wrk", "wrk"),
+    ("tcpdump", "tcpdump"),
 ];
 
 /// One of our own binaries, built beside this test.

@@ -33,12 +33,21 @@ pub(crate) async fn set_up_ip(
     lab: &Lab,
     scratch: &Path,
 ) -> anyhow::Result<((Vec<Running>, Running), IpAddr)> {
-    let Pair { device, daemons, manager, .. } =
-        Pair::start(lab, scratch, Some("[ip]\nhost = true\n")).await?;
+    let config = Some("[ip]\nhost = true\n");
+    let Pair { device, viewer, daemons, manager } = Pair::start(lab, scratch, config).await?;
     device.ask(&["tunnel", "expose", "ip:", "--name", "device-ip"]).await?;
     let shown: serde_json::Value =
         serde_json::from_str(&device.ask(&["--json", "network", "show", "bench"]).await?)?;
     let address = shown["ip"]["address"].as_str().context("no address")?.parse()?;
+    // An interface has the addresses of what its daemon is a member of when it starts.
+    drop(daemons);
+    let daemons = vec![
+        viewer.start("viewer", scratch, config).await?,
+        device.start("device", scratch, config).await?,
+    ];
+    for daemon in [&viewer, &device] {
+        daemon.ask(&["wait", "--online"]).await?;
+    }
     Ok(((daemons, manager), address))
 }
 

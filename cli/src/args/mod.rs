@@ -167,6 +167,7 @@ started, 127 when it is not there, 128 and the number of the signal that ended i
 Examples:
   $ cococtl run home -- ffplay rtsp://front-door.home.coco/
   $ cococtl run home --resource nas -- curl http://nas.home.coco/
+  $ cococtl run --ip home -- ping boat-ip.home.coco
   $ cococtl run home --shell")]
     Run(Run),
     /// Wait for the daemon to be ready
@@ -357,6 +358,9 @@ pub(crate) struct Run {
     /// Only these resources [default: all that may be used]
     #[arg(long, value_name = "RESOURCE", num_args = 1..)]
     pub(crate) resource: Vec<Name>,
+    /// Reach other nodes by their own addresses as well, over an interface: those that expose ip:
+    #[arg(long, conflicts_with = "resource")]
+    pub(crate) ip: bool,
     /// Run a shell: $SHELL, or /bin/sh
     #[arg(long, conflicts_with = "command")]
     pub(crate) shell: bool,

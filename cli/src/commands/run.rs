@@ -15,12 +15,12 @@ use crate::run::{self, Order};
 const SHELL: &str = "/bin/sh";
 
 pub(in crate::commands) async fn run(context: &Context, command: args::Run) -> Result<ExitCode, Fail> {
-    let args::Run { network, resource, shell, command } = command;
+    let args::Run { network, resource, ip, shell, command } = command;
     let shell = shell.then(|| {
         let named = env::var_os("SHELL").filter(|named| !named.is_empty());
         vec![named.unwrap_or_else(|| OsString::from(SHELL))]
     });
-    let run = Run { network, resources: resource, kept: Vec::new() };
+    let run = Run { network, resources: resource, ip, kept: Vec::new() };
     let order = Order { run, command: shell.unwrap_or(command) };
     run::run(&context.client, order).await.map(ExitCode::from)
 }

@@ -5,11 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
-use std::os::fd::OwnedFd;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::{AsFd, OwnedFd};
 
 use coconet::control::{Kept, RUN_RESOURCES_MAX, RUN_SOCKETS_MAX, Wanted};
+use coconet::address::PREFIX_BITS;
 use coconet::name::Name;
+use tun_rs::{DeviceBuilder, Layer};
 
 /// Connections that the kernel holds ready for each listener.
 const BACKLOG: i32 = 1024;
@@ -21,9 +23,16 @@ struct Made {
     sockets: Vec<OwnedFd>,
 }
 
+/// What the interface is called.
+const INTERFACE: &str = "coco";
+
 /// The maker and keeper.
 #[derive(Debug, Default)]
-pub(super) struct Factory(BTreeMap<Name, Made>);
+pub(super) struct Factory {
+    listeners: BTreeMap<Name, Made>,
+    /// The interface, and its address.
+    interface: Option<(Ipv6Addr, OwnedFd)>,
+}
 
 impl Factory {
     /// Make all of these, or none.
@@ -31,35 +40,51 @@ impl Factory {
         if wanted.len() > RUN_SOCKETS_MAX {
             return Err(io::ErrorKind::InvalidInput.into());
         }
+        if let [Wanted::Interface { address, mtu }] = wanted {
+            return self.interface(*address, *mtu).map(|made| vec![made]);
+        }
         let Some(resource) = keep else { return wanted.iter().map(socket).collect() };
-        if let Some(made) = self.0.get(&resource)
+        if let Some(made) = self.listeners.get(&resource)
             && made.wanted == wanted
         {
             return clones(&made.sockets);
         }
         // Its old ones are in the way, perhaps.
-        self.0.remove(&resource);
-        if self.0.len() >= RUN_RESOURCES_MAX {
+        self.listeners.remove(&resource);
+        if self.listeners.len() >= RUN_RESOURCES_MAX {
             return Err(io::ErrorKind::QuotaExceeded.into());
         }
         let sockets: Vec<OwnedFd> = wanted.iter().map(socket).collect::<io::Result<_>>()?;
         let handed = clones(&sockets)?;
-        self.0.insert(resource, Made { wanted: wanted.to_vec(), sockets });
+        self.listeners.insert(resource, Made { wanted: wanted.to_vec(), sockets });
         Ok(handed)
+    }
+
+    /// The interface, which is made once: for a daemon that comes back it is the same.
+    fn interface(&mut self, address: Ipv6Addr, mtu: u16) -> io::Result<OwnedFd> {
+        if let Some((known, made)) = &self.interface {
+            return if *known == address { made.try_clone() } else { Err(io::ErrorKind::AddrInUse.into()) };
+        }
+        let builder = DeviceBuilder::new().name(INTERFACE).layer(Layer::L3).mtu(mtu).offload(true).enable(true);
+        let device = builder.build_sync()?;
+        device.add_address_v6(address, PREFIX_BITS)?;
+        let made = device.as_fd().try_clone_to_owned()?;
+        self.interface = Some((address, made.try_clone()?));
+        Ok(made)
     }
 
     /// Keep those of a resource no longer.
     pub(super) fn forget(&mut self, resource: &Name) {
-        self.0.remove(resource);
+        self.listeners.remove(resource);
     }
 
     /// What is kept, for a daemon that does not know.
     pub(super) fn kept(&self) -> Vec<Kept> {
         let place = |made: &Made| match made.wanted.first()? {
             Wanted::Tcp(SocketAddr::V4(at)) | Wanted::Udp(SocketAddr::V4(at)) => Some(*at.ip()),
-            Wanted::Tcp(SocketAddr::V6(_)) | Wanted::Udp(SocketAddr::V6(_)) => None,
+            Wanted::Tcp(SocketAddr::V6(_)) | Wanted::Udp(SocketAddr::V6(_)) | Wanted::Interface { .. } => None,
         };
-        let kept = self.0.iter().filter_map(|(name, made)| Some(super::kept_line(name, place(made)?)));
+        let kept = self.listeners.iter().filter_map(|(name, made)| Some(super::kept_line(name, place(made)?)));
         kept.collect()
     }
 }
@@ -82,6 +107,8 @@ fn socket(wanted: &Wanted) -> io::Result<OwnedFd> {
             socket.set_nonblocking(true)?;
             Ok(socket.into())
         }
+        // Alone, or not at all.
+        Wanted::Interface { .. } => Err(io::ErrorKind::InvalidInput.into()),
     }
 }
 

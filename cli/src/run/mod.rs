@@ -33,7 +33,7 @@ use std::os::fd::AsFd;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use coconet::control::{ErrorKind, Kept, Run, RunAnswer, RunAsk};
+use coconet::control::{ErrorKind, Kept, Run, RunAnswer, RunAsk, Wanted};
 use nix::sys::signal::{Signal, raise};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -154,6 +154,10 @@ impl Stage<'_> {
                     let answer = RunAnswer::Made { id, count: made.len() };
                     let descriptors: Vec<_> = made.iter().map(AsFd::as_fd).collect();
                     self.daemon.answer(&answer, &descriptors).await;
+                }
+                Err(error) if !self.started && matches!(wanted[..], [Wanted::Interface { .. }]) => {
+                    let fail = Fail::failed("cannot make a network interface").because(&error);
+                    return Err(fail.hint("ls -l /dev/net/tun: everybody may open it, most often; modprobe tun"));
                 }
                 Err(error) => {
                     let taken = error.kind() == std::io::ErrorKind::AddrInUse;

@@ -1,6 +1,7 @@
 //! What this process and process 1 of the namespace say to each other: a line of JSON each.
 
 use coconet::control::RunName;
+use coconet::resource::Kind;
 use serde::{Deserialize, Serialize};
 
 /// Longest line, in bytes. What is to be hidden is the longest: some thousand paths, as numbers.
@@ -70,7 +71,8 @@ pub(super) fn hosts(names: &[RunName]) -> String {
     for RunName { host, address, kind, port } in names {
         // A name with anything else in it was not made by a daemon of ours.
         if host.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) {
-            text.push_str(&format!("{address} {host} # {kind}, port {port}\n"));
+            let port = if *kind == Kind::Ip { String::new() } else { format!(", port {port}") };
+            text.push_str(&format!("{address} {host} # {kind}{port}\n"));
         }
     }
     text
@@ -79,8 +81,6 @@ pub(super) fn hosts(names: &[RunName]) -> String {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-    use coconet::resource::Kind;
-
     use super::*;
 
     #[test]

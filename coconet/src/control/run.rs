@@ -6,7 +6,7 @@
 //! go beside the first byte of the answer they are for, in the order they were asked for (`SCM_RIGHTS`).
 //! What was handed over works for as long as the connection does.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +38,9 @@ pub struct Run {
     /// Which resources; every one that may be used when empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<Name>,
+    /// Whether packets go by an interface of the namespace to the addresses of other nodes, and theirs to this one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ip: bool,
     /// What an earlier daemon has had made, and what is still there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<Kept>,
@@ -88,6 +91,13 @@ pub enum Wanted {
     Tcp(SocketAddr),
     /// A bound UDP socket.
     Udp(SocketAddr),
+    /// A TUN interface with that address, and a route to its network's prefix. Not with others, and it is kept.
+    Interface {
+        /// The node's own.
+        address: Ipv6Addr,
+        /// Of the interface.
+        mtu: u16,
+    },
 }
 
 /// A line of the hosts file.
@@ -96,7 +106,7 @@ pub struct RunName {
     /// The host's name.
     pub host: String,
     /// Its address.
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     /// What speaks there.
     pub kind: Kind,
     /// And on which port.
@@ -165,7 +175,7 @@ mod tests {
         let name = "x".repeat(crate::name::NAME_MAX).parse().unwrap();
         let line = RunName {
             host: run_host(&name, &name),
-            address: Ipv4Addr::new(127, 127, 127, 127),
+            address: Ipv4Addr::new(127, 127, 127, 127).into(),
             kind: Kind::Http,
             port: u16::MAX,
         };
