@@ -19,13 +19,11 @@ use noq_proto::{PathEvent, n0_nat_traversal};
 use tokio::sync::{mpsc, watch};
 
 pub mod policy;
-mod reserve;
 
 use crate::endpoint::{KEEP_ALIVE, MANAGER_KEEP_ALIVE};
 use crate::session::{Session, Shown};
 use crate::socket::Place;
 use policy::{Manners, Policy, Step, Way, Why};
-use reserve::Reserve;
 
 /// Pause between two looks while data flows.
 pub const LOOK_IN_USE: Duration = Duration::from_millis(100);
@@ -114,7 +112,7 @@ impl Session {
             advertised: BTreeSet::new(),
             observed: BTreeSet::new(),
             own: BTreeSet::new(),
-            reserve: Reserve::default(),
+            reserve: BTreeSet::new(),
             agreed: false,
             refused: None,
             notices: drive.notices,
@@ -141,7 +139,7 @@ struct Driver<'a> {
     own: BTreeSet<SocketAddr>,
     observed: BTreeSet<SocketAddr>,
     /// Ways that the peer holds in reserve.
-    reserve: Reserve,
+    reserve: BTreeSet<PathId>,
     /// Whether the peer has taken up the choice, holding all other ways in reserve; only then can it go back
     /// on it.
     agreed: bool,
@@ -210,12 +208,12 @@ impl Driver<'_> {
                 if !self.dialled && self.policy.chosen() != Some(*id) {
                     // In reserve, until whoever opened it says otherwise.
                     self.set_status(*id, PathStatus::Backup);
-                    self.reserve.hold(*id);
+                    self.reserve.insert(*id);
                 }
             }
             PathEvent::Abandoned { id, .. } | PathEvent::Discarded { id, .. } => {
                 self.ids.remove(id);
-                self.reserve.forget(*id);
+                self.reserve.remove(id);
             }
             PathEvent::RemoteStatus { id, status, .. } => self.remote_status(*id, *status),
             // What this node looks like from there is one more place where it can be reached.
@@ -233,13 +231,12 @@ impl Driver<'_> {
     }
 
     fn remote_status(&mut self, id: PathId, status: PathStatus) {
-        if self.dialled {
-            self.reserve.heard_follower(id, status);
-        } else {
-            self.reserve.heard_leader(id, status, self.ids.keys());
-        }
+        match status {
+            PathStatus::Available => self.reserve.remove(&id),
+            PathStatus::Backup => self.reserve.insert(id),
+        };
         let Some(chosen) = self.policy.chosen().filter(|_| self.dialled) else { return };
-        let held = |id: &PathId| self.reserve.holds(*id);
+        let held = |id: &PathId| self.reserve.contains(id);
         let others_held = self.ids.keys().filter(|id| **id != chosen).all(held);
         self.agreed |= !held(&chosen) && others_held;
         if !held(&chosen) || others_held {
@@ -298,7 +295,7 @@ impl Driver<'_> {
                 rtt: stats.rtt,
                 sent: stats.sent_bytes,
                 lost: stats.lost_bytes,
-                reserve: self.reserve.holds(*id),
+                reserve: self.reserve.contains(id),
             })
         };
         self.ids.iter().filter_map(way).collect()
