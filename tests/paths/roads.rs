@@ -36,8 +36,10 @@ const DATA_AGAIN: Duration = Duration::from_secs(15);
 /// How soon data flows when the only relay is back: both nodes have to notice, and to come back to it.
 const RELAY_AGAIN: Duration = Duration::from_secs(10);
 
-/// How soon data flows inside TLS when UDP no longer does: the manager is missed first, then looked for.
-const INSIDE_TLS: Duration = Duration::from_secs(10);
+/// How soon data flows inside TLS when UDP no longer does: the manager is missed first, then looked for. That takes two
+/// seconds; three times the round trip come on top where acknowledgements that were under way are said again, and
+/// QUIC takes the silence for the round trip of the way that it then closes.
+const INSIDE_TLS: Duration = Duration::from_secs(15);
 
 /// How soon UDP is used when that is possible again.
 const BACK_ON_UDP: Duration = Duration::from_secs(30);

@@ -260,6 +260,7 @@ impl Driver<'_> {
         let steps = self.policy.look(now, &ways, acks, carried);
         let steps_taken = !steps.is_empty();
         self.act(steps);
+        self.hold_in_reserve();
         self.session.falls_silent(self.policy.silent(now).and_then(|lasts| now.checked_sub(lasts)));
         match steps_taken {
             false if self.policy.is_idle(now) => LOOK_IDLE,
@@ -363,7 +364,6 @@ impl Driver<'_> {
         // First the new one, so that there is always one that may carry data.
         self.set_status(chosen, PathStatus::Available);
         for id in self.ids.keys().filter(|id| **id != chosen) {
-            self.set_status(*id, PathStatus::Backup);
             if let Some(path) = connection.path(*id) {
                 let _ = path.set_keep_alive_interval(None);
             }
@@ -377,6 +377,17 @@ impl Driver<'_> {
         }
         self.session.show(Shown { path: chosen, why });
         self.notify(Notice::Changed(place, why));
+    }
+
+    /// Hold all ways but the one in use, unless it has yet to be found out which one works.
+    fn hold_in_reserve(&self) {
+        let Some(chosen) = self.policy.chosen() else { return };
+        let others = if self.policy.gropes() { PathStatus::Available } else { PathStatus::Backup };
+        for (id, validated) in &self.ids {
+            if *id != chosen && *validated {
+                self.set_status(*id, others);
+            }
+        }
     }
 
     fn set_status(&self, id: PathId, status: PathStatus) {

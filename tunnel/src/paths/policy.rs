@@ -18,7 +18,8 @@
 //! and nothing held against any place. What is under way on a way that is closed counts as lost only after three probe
 //! timeouts, which a first answer that spans a long silence makes several times as long as that silence; whereas
 //! on an open one a single answer tells all that was lost. QUIC itself asks for that ever more seldom, after half
-//! a minute every ten seconds. So each silent way is pinged every [`SILENCE`] (see also [`crate::asking`]). A way that stays silent although the one in use works is
+//! a minute every ten seconds. So each silent way is pinged every [`SILENCE`] (see also [`crate::asking`]), and all ways are
+//! in use until one has proved itself ([`Policy::gropes`]): no acknowledgement goes by a way in reserve. A way that stays silent although the one in use works is
 //! closed after all, by whichever end waits for it. The losses of the silence are not held against a way.
 //! Only for a persistent session, which has little under way, the place of its last way is tried anew, every
 //! [`REOPEN`].
@@ -76,6 +77,10 @@ const AVOIDED_MAX: usize = 16;
 
 /// A way on which something waits for an answer for so long is silent: it is pinged, so often.
 pub const SILENCE: Duration = Duration::from_secs(1);
+
+/// For so long after every way has failed each is pinged four times as often: another carrier may be there any moment, and
+/// the sooner an answer comes, the less a round trip says that spans the silence.
+const HASTE: Duration = Duration::from_secs(3);
 
 /// After so long, nothing is left of a time when no way worked.
 const AFTER_DARK: Duration = Duration::from_secs(60);
@@ -217,6 +222,8 @@ pub struct Policy {
     refused: Option<PathId>,
     /// When every way was last found to fail.
     dark: Option<Instant>,
+    /// Since when none has proved itself after that.
+    groping: Option<Instant>,
     /// When a way last answered again.
     awoke: Option<Instant>,
     /// When distress was last cried.
@@ -283,6 +290,7 @@ impl Policy {
             fell: BTreeMap::new(),
             refused: None,
             dark: None,
+            groping: None,
             awoke: None,
             cried: None,
         }
@@ -291,6 +299,12 @@ impl Policy {
     /// The way in use.
     pub fn chosen(&self) -> Option<PathId> {
         self.chosen
+    }
+
+    /// Whether every way has failed and none has proved itself since: any may be the one that works again, so that each is to
+    /// carry what there is.
+    pub fn gropes(&self) -> bool {
+        self.groping.is_some()
     }
 
     /// Whether no data flowed lately, and nothing waits for an answer.
@@ -380,6 +394,7 @@ impl Policy {
             }
             (None, _, _) => {}
         }
+        self.groping = self.groping.filter(|_| !self.watch.is_some_and(|watch| watch.proved));
         self.cry(now, &mut steps);
         if self.manners.dialled {
             self.search(now, ways, &mut steps);
@@ -418,11 +433,13 @@ impl Policy {
                 pulse.waiting = Some(now);
             }
         }
+        let in_haste = self.groping.is_some_and(|at| now.saturating_duration_since(at) < HASTE);
+        let pause = if in_haste { SILENCE / 4 } else { SILENCE };
         let due = |way: &&Way| {
             let Some(pulse) = self.pulses.get(&way.id) else { return false };
             let since = pulse.pinged.max(pulse.waiting).max(Some(pulse.felt));
             let late = pulse.waiting.is_some() || self.is_slow_to_close(now, way);
-            late && since.is_some_and(|at| now.saturating_duration_since(at) >= SILENCE)
+            late && since.is_some_and(|at| now.saturating_duration_since(at) >= pause)
         };
         let due: Vec<PathId> = ways.iter().filter(due).map(|way| way.id).collect();
         for id in &due {
@@ -438,6 +455,7 @@ impl Policy {
             // All have failed, so it is not the ways. What is under way on them is not given up, and nothing is
             // held against them.
             self.dark = Some(now);
+            self.groping.get_or_insert(now);
             self.left.clear();
             self.avoided.clear();
             self.fell.clear();

@@ -424,7 +424,9 @@ fn blackout(dialled: bool) -> Court {
     court.way(1, relay(), 40).reserve = true;
     court.after(0);
     court.flow(1000, true);
+    assert!(!court.policy.gropes());
     let dark = court.flow(30_000, false);
+    assert!(court.policy.gropes(), "each may be the one that works again");
     assert!(!dark.iter().any(|step| matches!(step, Step::Close(_))), "{dark:?}");
     let cries = dark.iter().filter(|step| **step == Step::Distress).count();
     assert!((20..=60).contains(&cries), "about every second: {cries}");
@@ -440,7 +442,7 @@ fn nothing_is_closed_while_nothing_answers_and_all_of_it_is_pinged() {
         let court = blackout(dialled);
         for id in [0u32, 1] {
             let pings = court.pings.iter().filter(|ping| **ping == PathId::from(id)).count();
-            assert!((20..=35).contains(&pings), "about every second: {pings}");
+            assert!((20..=50).contains(&pings), "about every second, and more often at first: {pings}");
         }
     }
 }
