@@ -81,3 +81,90 @@ fn every_reason_of_the_ledger_and_word_of_the_manager_is_one() {
     }
     assert!(told > 40, "{told} words were found");
 }
+
+/// The keys and fields of a struct, or the numbers and names of an enum's variants, in a source file.
+fn numbered(source: &str, begins: &str) -> Vec<(u64, String)> {
+    let (_, rest) = source.split_once(begins).unwrap_or_else(|| panic!("no {begins}"));
+    let body = rest.split("\n}\n").next().unwrap();
+    let mut found = Vec::new();
+    let mut number = None;
+    // Fields of variants stand deeper, and are none of its own.
+    for line in
+        body.lines().filter_map(|line| line.strip_prefix("    ").filter(|line| !line.starts_with(' ')))
+    {
+        if let Some(rest) = line.strip_prefix("#[n(").or_else(|| line.strip_prefix("#[cbor(n(")) {
+            number = rest.split(')').next().unwrap().parse().ok();
+        } else if let (false, Some(own)) = (line.starts_with("///"), number) {
+            let line = line.trim_start_matches("pub(super) ").trim_start_matches("pub ");
+            let name = line.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap();
+            found.push((own, name.to_lowercase()));
+            number = None;
+        }
+    }
+    found
+}
+
+/// `{0 name, 1 kind: index (0 user, 1 developer)}` as keys and fields.
+fn fields(payload: &str) -> Vec<(u64, String)> {
+    let mut depth = 0;
+    let flat: String = payload
+        .chars()
+        .filter(|c| {
+            depth += i32::from(*c == '(') - i32::from(*c == ')');
+            depth == 0
+        })
+        .collect();
+    let inner = flat.trim_start_matches('{').trim_end_matches('}');
+    let pairs = inner.split(", ").filter_map(|piece| piece.split_once(' '));
+    let key = |(key, rest): (&str, &str)| {
+        let name = rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
+        Some((key.parse().ok()?, name.to_owned()))
+    };
+    pairs.filter_map(key).collect()
+}
+
+fn read(file: &str) -> String {
+    fs::read_to_string(root().join(file)).unwrap()
+}
+
+#[test]
+fn every_op_is_told_with_all_its_fields() {
+    let (protocol, source) = (page("protocol.md"), read("coconet/src/ledger/op.rs"));
+    let ops: Vec<Vec<String>> =
+        rows(&protocol, "code").into_iter().filter(|row| row[2].starts_with('{')).collect();
+    assert_eq!(ops.len(), source.matches("\n#[cbor(map)]\n").count(), "as many as there are payloads");
+    for row in ops {
+        let words = row[1].split('-').map(|word| word[..1].to_uppercase() + &word[1..]);
+        let begins = format!("\npub struct {} {{\n", words.collect::<String>());
+        assert_eq!(fields(&row[2]), numbered(&source, &begins), "{}", row[1]);
+    }
+}
+
+#[test]
+fn the_state_is_told_with_all_its_parts() {
+    let source = read("coconet/src/ledger/state.rs");
+    let told = rows(&page("protocol.md"), "key").into_iter().map(|row| {
+        let name = row[1].split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned();
+        (row[0].parse().unwrap(), name)
+    });
+    assert_eq!(told.collect::<Vec<_>>(), numbered(&source, "\npub struct State {\n"));
+}
+
+#[test]
+fn every_message_is_told_with_its_number() {
+    let protocol = page("protocol.md");
+    let told = |first: &str| -> Vec<(u64, String)> {
+        let rows = rows(&protocol, first).into_iter();
+        let variant = |row: Vec<String>| {
+            let words: Vec<&str> = row[0].split(' ').collect();
+            (words[1].parse().unwrap(), words[2].to_owned())
+        };
+        rows.filter(|row| row[0].starts_with("variant ")).map(variant).collect()
+    };
+    let (node, manager) = (read("coconet/src/wire/node.rs"), read("coconet/src/wire/manager.rs"));
+    let requests =
+        [numbered(&node, "\npub enum Request {\n"), numbered(&manager, "\npub enum Request {\n")].concat();
+    assert_eq!(told("request"), requests);
+    assert_eq!(told("reply"), numbered(&node, "\npub enum Reply {\n"));
+    assert_eq!(told("response"), numbered(&manager, "\npub enum Response {\n"));
+}
