@@ -195,6 +195,9 @@ impl Carriers {
     }
 }
 
+/// A line of the table: what it says, where it reads the figure, and with how many decimals.
+type Line = (&'static str, fn(&Figures) -> f64, usize);
+
 impl fmt::Display for Carriers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:<25}", "IP")?;
@@ -202,7 +205,7 @@ impl fmt::Display for Carriers {
             write!(f, "{:>14}", entrant.which)?;
         }
         writeln!(f)?;
-        let lines: [(&str, fn(&Figures) -> f64, usize); 5] = [
+        let lines: [Line; 5] = [
             ("one stream up, Gbit/s", |f| f.up, 2),
             ("one stream down, Gbit/s", |f| f.down, 2),
             ("CPU s/GB, both ends", |f| f.cpu, 2),
