@@ -43,6 +43,9 @@ _cococtl() {
             cococtl,ping)
                 cmd="cococtl__subcmd__ping"
                 ;;
+            cococtl,run)
+                cmd="cococtl__subcmd__run"
+                ;;
             cococtl,status)
                 cmd="cococtl__subcmd__status"
                 ;;
@@ -81,6 +84,9 @@ _cococtl() {
                 ;;
             cococtl__subcmd__help,ping)
                 cmd="cococtl__subcmd__help__subcmd__ping"
+                ;;
+            cococtl__subcmd__help,run)
+                cmd="cococtl__subcmd__help__subcmd__run"
                 ;;
             cococtl__subcmd__help,status)
                 cmd="cococtl__subcmd__help__subcmd__status"
@@ -407,7 +413,7 @@ _cococtl() {
 
     case "${cmd}" in
         cococtl)
-            opts="-h -V --app --socket --json --help --version network node tunnel status peers events dashboard ping doctor usage wait completions help"
+            opts="-h -V --app --socket --json --help --version network node tunnel status peers events dashboard ping doctor usage run wait completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -580,7 +586,7 @@ _cococtl() {
             return 0
             ;;
         cococtl__subcmd__help)
-            opts="network node tunnel status peers events dashboard ping doctor usage wait completions help"
+            opts="network node tunnel status peers events dashboard ping doctor usage run wait completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1098,6 +1104,20 @@ _cococtl() {
             return 0
             ;;
         cococtl__subcmd__help__subcmd__ping)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cococtl__subcmd__help__subcmd__run)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2819,6 +2839,43 @@ _cococtl() {
                     return 0
                     ;;
                 --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --app)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        cococtl__subcmd__run)
+            opts="-h -V --resource --shell --app --socket --json --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --resource)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

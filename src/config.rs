@@ -13,7 +13,7 @@ use coco_tunnel::carrier::proxy::{ProxyError, Setting};
 use coconet::name::Name;
 use serde::Deserialize;
 
-pub use port_ranges::{PortRanges, PortRangesError, RANGES_MAX};
+pub use port_ranges::{PRIVILEGED, PortRanges, PortRangesError, RANGES_MAX};
 
 use crate::access::Rules;
 use crate::ip::host::NAME_MAX;

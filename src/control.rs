@@ -1,11 +1,13 @@
 //! The control API's server: HTTP/1.1 and JSON on a unix socket; see [`coconet::control`].
 //!
 //! The socket has mode 0600 in a directory of mode 0700, and the process at the other end of each
-//! connection must be of this user or root. There is no TCP listener, so no web page can reach it.
+//! connection must be of this user or root, and not in a process namespace below this one's: what runs in a
+//! container or in `cococtl run` has been shut in for a reason. There is no TCP listener, so no web page can reach it.
 
 use std::convert::Infallible;
 use std::fs;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,10 +22,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::serve::IncomingStream;
 use axum::{Router, serve};
-use coconet::control::{BODY_MAX, ErrorKind, Event, Failure, RecentEvents, VERSION};
+use coconet::control::{BODY_MAX, ErrorKind, Event, Failure, RUN_UPGRADE, RecentEvents, Run, VERSION};
 use coconet::name::Name;
 use futures_util::stream::{self, Stream, StreamExt};
+use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto::upgrade;
 use listenfd::ListenFd;
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::PeerPidfd;
 use serde::{Deserialize, Serialize};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::broadcast::error::RecvError;
@@ -95,13 +101,35 @@ pub async fn run(
 
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone, Copy)]
-struct Caller(Option<u32>);
+struct Caller {
+    uid: Option<u32>,
+    pid: Option<u32>,
+    /// Whether it is in a container or a `cococtl run`.
+    inside: bool,
+}
 
 impl Connected<IncomingStream<'_, UnixListener>> for Caller {
     fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
         let stream: &UnixStream = stream.io();
-        Self(stream.peer_cred().ok().map(|peer| peer.uid()))
+        let peer = stream.peer_cred().ok();
+        let pid = peer.and_then(|peer| u32::try_from(peer.pid()?).ok());
+        Self { uid: peer.map(|peer| peer.uid()), pid, inside: is_inside(stream) }
     }
+}
+
+/// Whether the process at the other end is in a process namespace below this one's, by the process that has
+/// connected and no other that has its number since. One that has ended meanwhile may have been.
+fn is_inside(stream: &UnixStream) -> bool {
+    let Ok(process) = getsockopt(stream, PeerPidfd) else { return false };
+    let Some(own) = depth("/proc/self/status") else { return false };
+    depth(&format!("/proc/self/fdinfo/{}", process.as_raw_fd())).is_none_or(|its| its > own)
+}
+
+/// In how many process namespaces the process is that `path` describes, as far as `/proc` shows them.
+fn depth(path: &str) -> Option<usize> {
+    let told = fs::read_to_string(path).ok()?;
+    let numbers = told.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+    Some(numbers.split_ascii_whitespace().count())
 }
 
 fn router(daemon: Arc<Daemon>) -> Router {
@@ -125,6 +153,7 @@ fn router(daemon: Arc<Daemon>) -> Router {
         .route("/v1/tunnels/{what}", delete(close))
         .route("/v1/expose", post(expose))
         .route("/v1/open", post(open))
+        .route("/v1/run", post(run_inside))
         .route("/v1/cameras", post(cameras))
         .route("/v1/ping", post(ping))
         .route("/v1/doctor", get(doctor))
@@ -144,7 +173,15 @@ type Shared = State<Arc<Daemon>>;
 
 async fn own_user_only(ConnectInfo(caller): ConnectInfo<Caller>, request: Request, next: Next) -> Response {
     let own = nix::unistd::geteuid().as_raw();
-    match caller.0 {
+    if caller.inside {
+        tracing::warn!(pid = ?caller.pid, "control request from inside a namespace refused");
+        return answer::<()>(Err(Fault::new(
+            ErrorKind::NotPermitted,
+            "this daemon is not driven from inside a container or cococtl run",
+        )
+        .hint("run it outside, or a daemon inside")));
+    }
+    match caller.uid {
         Some(uid) if uid == own || uid == 0 => next.run(request).await,
         other => {
             tracing::warn!(uid = ?other, "control request of another user refused");
@@ -157,7 +194,8 @@ async fn own_user_only(ConnectInfo(caller): ConnectInfo<Caller>, request: Reques
 /// What was refused before any of ours saw it gets the shape of all failures.
 async fn in_kind(response: Response) -> Response {
     let typed = response.headers().get(header::CONTENT_TYPE);
-    if response.status().is_success() || typed.is_some_and(|found| found == JSON) {
+    let good = response.status().is_success() || response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    if good || typed.is_some_and(|found| found == JSON) {
         return response;
     }
     let why = to_bytes(response.into_body(), BODY_MAX).await.unwrap_or_default();
@@ -235,11 +273,11 @@ async fn change(State(daemon): Shared, UrlPath(name): UrlPath<String>, body: Byt
 }
 
 async fn grants(State(daemon): Shared, UrlPath(name): UrlPath<String>) -> Response {
-    answer(daemon.grants(&name))
+    answer(daemon.grants(&name).await)
 }
 
 async fn invites(State(daemon): Shared, UrlPath(name): UrlPath<String>) -> Response {
-    answer(daemon.invites(&name))
+    answer(daemon.invites(&name).await)
 }
 
 async fn log(State(daemon): Shared, UrlPath(name): UrlPath<String>) -> Response {
@@ -296,6 +334,39 @@ async fn open(State(daemon): Shared, body: Bytes) -> Response {
         Ok(request) => answer(daemon.open(request).await),
         Err(fault) => answer::<()>(Err(fault)),
     }
+}
+
+/// Goes over to the messages of [`RunAsk`](coconet::control::RunAsk) on the same connection.
+async fn run_inside(
+    State(daemon): Shared,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    mut request: Request,
+) -> Response {
+    let wants = request.headers().get(header::UPGRADE).is_some_and(|protocol| protocol == RUN_UPGRADE);
+    let upgraded = hyper::upgrade::on(&mut request);
+    let Ok(body) = to_bytes(request.into_body(), BODY_MAX).await else {
+        return answer::<()>(Err(Fault::usage("the request is too long")));
+    };
+    let begun = match read::<Run>(&body) {
+        Ok(_) if !wants => Err(Fault::usage(format!("this needs Upgrade: {RUN_UPGRADE}"))),
+        Ok(run) => daemon.begin_run(&run, caller.pid.unwrap_or_default()).await.map(|begun| (begun, run)),
+        Err(fault) => Err(fault),
+    };
+    let (session, run) = match begun {
+        Ok(begun) => begun,
+        Err(fault) => return answer::<()>(Err(fault)),
+    };
+    tokio::spawn(async move {
+        let stream = upgraded.await.map(upgrade::downcast::<TokioIo<UnixStream>>);
+        let Ok(Ok(parts)) = stream else {
+            tracing::debug!("a run went away before it had begun");
+            daemon.forget_run(&session);
+            return;
+        };
+        daemon.run(session, run, parts.io.into_inner(), &parts.read_buf).await;
+    });
+    let headers = [(header::CONNECTION, "upgrade"), (header::UPGRADE, RUN_UPGRADE)];
+    (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
 }
 
 async fn cameras(State(daemon): Shared, body: Bytes) -> Response {

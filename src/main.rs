@@ -157,8 +157,8 @@ async fn run(app: Name, config: Config, door: Door, places: &Places) -> anyhow::
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
     let state_dir = StateDir::open(state)?;
-    let host = Host::make(&config.ip, &app, &state_dir.nodes()?)?;
     let database = Database::open(&state_dir.database())?;
+    let host = config.ip.host.then(|| host(&config, &app, &state_dir, &database)).transpose()?;
     let (listener, socket_file) = match door.inherited {
         // Its file is the service manager's.
         Some(listener) => (UnixListener::from_std(listener).context("the control socket")?, None),
@@ -207,6 +207,14 @@ async fn run(app: Name, config: Config, door: Door, places: &Places) -> anyhow::
     daemon.stop().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The machine's interface, with the addresses of the nodes of the networks that were joined. Their keys alone are
+/// read: one of a join that was killed half-way may be cut short.
+fn host(config: &Config, app: &Name, state: &StateDir, database: &Database) -> anyhow::Result<Host> {
+    let own = |network| Ok((network, state.read_keys(network)?.id()));
+    let nodes: Result<Vec<_>, StateDirError> = database.networks()?.into_iter().map(own).collect();
+    Ok(Host::make(&config.ip, app, &nodes?)?)
 }
 
 /// What this process has by then of others, and of its own.

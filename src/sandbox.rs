@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use coco_sandbox::{Capabilities, Keeps, Layer, Ports, Report, State};
 use coconet::control::{SandboxLayer, SandboxState};
 
-use crate::config::Config;
+use crate::config::{Config, PRIVILEGED};
 
 /// What is read, whoever asks and whatever is configured: how the network of this machine is, and randomness
 /// for SQLite.
@@ -61,7 +61,10 @@ pub fn keeps(config: &Config, state: &Path, beside: Option<PathBuf>, before: &BT
         binds,
         connects: true,
         abstract_sockets: std::env::var_os("NOTIFY_SOCKET").is_some_and(|socket| is_abstract(&socket)),
-        capabilities: Capabilities { low_ports: ports.are_low(), ..Capabilities::default() },
+        capabilities: Capabilities {
+            low_ports: ports.are_low() || before.range(1..PRIVILEGED).next().is_some(),
+            ..Capabilities::default()
+        },
         off: off(config),
         ..Keeps::default()
     }

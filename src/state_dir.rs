@@ -11,7 +11,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use coconet::id::{NetworkId, NodeId};
+use coconet::id::NetworkId;
 use coconet::key::NodeKeys;
 use nix::fcntl::{Flock, FlockArg};
 use nix::libc::O_NOFOLLOW;
@@ -140,17 +140,6 @@ impl StateDir {
     /// The keys of the node in `network`.
     pub fn read_keys(&self, network: NetworkId) -> Result<NodeKeys, StateDirError> {
         read_key(&self.key_path(network))
-    }
-
-    /// The nodes whose keys are here.
-    pub fn nodes(&self) -> Result<Vec<(NetworkId, NodeId)>, StateDirError> {
-        let Ok(entries) = fs::read_dir(self.path.join("keys")) else { return Ok(Vec::new()) };
-        let named = entries.flatten().filter_map(|entry| {
-            let name = entry.file_name().into_string().ok()?;
-            let network = name.strip_suffix(".key")?.replacen('-', ":", 1).parse().ok()?;
-            Some((network, entry.path()))
-        });
-        named.map(|(network, path)| Ok((network, read_key(&path)?.id()))).collect()
     }
 
     /// Forget the keys of the node in `network`.

@@ -142,6 +142,13 @@ impl Database {
         Ok(Self(connection))
     }
 
+    /// The networks that were joined.
+    pub fn networks(&self) -> std::result::Result<Vec<NetworkId>, StoreError> {
+        let mut query = self.0.prepare("SELECT id FROM networks ORDER BY name")?;
+        let ids = query.query_map([], |row| row.get(0).map(|id| NetworkId(Hash(id))))?;
+        Ok(ids.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// The ports where opened tunnels listen.
     pub fn ports(&self) -> std::result::Result<BTreeSet<u16>, StoreError> {
         let mut query = self.0.prepare("SELECT place FROM tunnels WHERE NOT exposed")?;

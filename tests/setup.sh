@@ -39,6 +39,8 @@ packages() {
         echo nftables conntrack util-linux
         # What goes over IP between nodes: echoes, bulk, a shell.
         echo iputils-ping iperf3 openssh-client openssh-server
+        # A program that is linked statically, and asks for names in its own way.
+        echo musl-tools
         # Reading --json, sockets and processes from outside.
         echo jq iproute2 procps
         # A terminal for the dashboard.

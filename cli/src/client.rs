@@ -13,7 +13,8 @@ use coconet::control::{ErrorKind, Event, Failure, VERSION};
 use coconet::ledger::archive::ARCHIVE_MAX;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::{Method, Request, Response, header};
+use hyper::header::HeaderValue;
+use hyper::{Method, Request, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -138,6 +139,38 @@ impl Client {
         }
     }
 
+    /// `POST` that is answered by going over to another protocol: the connection, and what has come on it
+    /// already.
+    pub(crate) async fn upgrade(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        protocol: &str,
+    ) -> Result<(UnixStream, Bytes), Fail> {
+        let body = serde_json::to_vec(body)
+            .map_err(|error| Fail::failed("cannot write the request").because(error))?;
+        let request = self.request(Method::POST, path, body.into())?;
+        let (mut parts, body) = request.into_parts();
+        let protocol = HeaderValue::from_str(protocol)
+            .map_err(|error| Fail::failed("cannot write the request").because(error))?;
+        parts.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        parts.headers.insert(header::UPGRADE, protocol);
+        let exchange = async {
+            let response = self.exchange(Request::from_parts(parts, body)).await?;
+            let status = response.status();
+            if status != StatusCode::SWITCHING_PROTOCOLS {
+                let body = Limited::new(response.into_body(), ANSWER_MAX).collect().await;
+                let body = body.map_err(|error| self.broken_off(error.as_ref()))?.to_bytes();
+                return Err(self.failure(status.as_u16(), &body));
+            }
+            let upgraded = hyper::upgrade::on(response).await.map_err(|error| self.gone(error))?;
+            let parts = upgraded.downcast::<TokioIo<UnixStream>>();
+            let parts = parts.map_err(|_| Fail::failed("the connection cannot be used as it is"))?;
+            Ok((parts.io.into_inner(), parts.read_buf))
+        };
+        timeout(SLOW, exchange).await.map_err(|_| self.silent(SLOW))?
+    }
+
     /// Listens to `GET /v1/events`: to what happens from now on, or what was kept of before as well.
     pub(crate) async fn events(&self, before: bool) -> Result<Events, Fail> {
         let place = if before { "/v1/events?before=true" } else { "/v1/events" };
@@ -168,19 +201,26 @@ impl Client {
     }
 
     async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, Fail> {
-        let request = Request::builder()
+        self.exchange(self.request(method, path, body)?).await
+    }
+
+    fn request(&self, method: Method, path: &str, body: Bytes) -> Result<Request<Full<Bytes>>, Fail> {
+        Request::builder()
             .method(method)
             .uri(path)
             .header(header::HOST, "coco")
             .header(header::CONTENT_TYPE, "application/json")
             .body(Full::new(body))
-            .map_err(|error| Fail::failed("cannot write the request").because(error))?;
+            .map_err(|error| Fail::failed("cannot write the request").because(error))
+    }
+
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Fail> {
         let stream =
             UnixStream::connect(&self.place.socket).await.map_err(|error| self.no_connection(&error))?;
         self.require_ours(&stream)?;
         let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
         let (mut sender, connection) = handshake.map_err(|error| self.no_answer(&error))?;
-        tokio::spawn(connection);
+        tokio::spawn(connection.with_upgrades());
         sender.send_request(request).await.map_err(|error| self.no_answer(&error))
     }
 

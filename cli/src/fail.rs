@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use coconet::control::{ErrorKind, Failure};
 
 use crate::print::{clean, complain};
+use crate::run::Failed;
 
 /// The exit code of [`Fail::WouldChange`]: behind those of [`ErrorKind`].
 const WOULD_CHANGE: u8 = 9;
@@ -40,12 +41,15 @@ pub(crate) struct Told {
     /// Lines between the causes and the hint, of our own making: how a command is used.
     usage: Vec<String>,
     hint: Option<String>,
+    /// Its own exit code, where it is not that of its kind.
+    code: Option<u8>,
 }
 
 impl Fail {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self::Error(Box::new(Told {
             kind,
+            code: None,
             message: message.into(),
             causes: Vec::new(),
             usage: Vec::new(),
@@ -59,6 +63,18 @@ impl Fail {
 
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Usage, message)
+    }
+
+    /// A command that could not be started: its exit code says why, as a shell's does.
+    pub(crate) fn of_command(failed: Failed) -> Self {
+        Self::Error(Box::new(Told {
+            kind: ErrorKind::Failed,
+            message: failed.text,
+            causes: vec![failed.cause],
+            usage: Vec::new(),
+            hint: failed.hint,
+            code: Some(failed.code),
+        }))
     }
 
     /// One more cause, the outermost first.
@@ -106,7 +122,14 @@ impl Fail {
         };
         let message = if body.message.is_empty() { "it did not work".to_owned() } else { body.message };
         let hint = body.hint.map(ours);
-        Self::Error(Box::new(Told { kind: body.kind, message, causes: body.causes, usage: Vec::new(), hint }))
+        Self::Error(Box::new(Told {
+            kind: body.kind,
+            message,
+            causes: body.causes,
+            usage: Vec::new(),
+            hint,
+            code: None,
+        }))
     }
 
     /// Stdout could not be written.
@@ -157,7 +180,7 @@ impl Fail {
             Self::WouldChange => ExitCode::from(WOULD_CHANGE),
             Self::Error(told) => {
                 complain(&told.lines());
-                ExitCode::from(told.kind.exit_code())
+                ExitCode::from(told.code.unwrap_or(told.kind.exit_code()))
             }
         }
     }

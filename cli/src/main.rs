@@ -4,6 +4,8 @@
 //! daemon through [`client`], and what comes back leaves through [`mod@print`]: the result on stdout,
 //! everything else on stderr. Whatever goes wrong is a [`fail::Fail`], which knows its text and its
 //! exit code. What can be checked here is checked here; the daemon decides the rest.
+//!
+//! One command does more than ask and print: [`mod@run`] lives in namespaces, and starts this program anew in them.
 
 mod apply;
 mod args;
@@ -15,6 +17,7 @@ mod fail;
 mod place;
 mod print;
 mod qr;
+mod run;
 mod secret;
 mod table;
 mod units;
@@ -26,14 +29,19 @@ use fail::Fail;
 
 fn main() -> ExitCode {
     match run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(fail) => fail.report(),
     }
 }
 
-fn run() -> Result<(), Fail> {
+fn run() -> Result<ExitCode, Fail> {
     let words: Vec<_> = std::env::args_os().collect();
-    let Some(args) = args::parse(&words)? else { return Ok(()) };
+    if let [_, second, command @ ..] = words.as_slice()
+        && second == run::SECOND
+    {
+        return Ok(ExitCode::from(run::inside::live(command)));
+    }
+    let Some(args) = args::parse(&words)? else { return Ok(ExitCode::SUCCESS) };
     // One request at a time: one thread is enough, and starts faster.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -82,6 +82,15 @@ fn environment() -> Environment {
     }
 }
 
+/// The directories where daemons of all apps have their sockets and their state.
+pub(crate) fn houses() -> Vec<PathBuf> {
+    let Ok(app) = DEFAULT_APP.parse() else { return Vec::new() };
+    let environment = environment();
+    let socket = environment.socket(&app).and_then(|path| Some(path.parent()?.to_owned()));
+    let places = environment.state_dir(&app).into_iter().chain(socket);
+    places.filter_map(|place| Some(place.parent()?.to_owned())).collect()
+}
+
 /// A variable that says something.
 fn variable(name: &str) -> Option<std::ffi::OsString> {
     env::var_os(name).filter(|value| !value.is_empty())

@@ -9,6 +9,7 @@ use minicbor::{Decode, Encode, Encoder};
 use serde::{Deserialize, Serialize};
 
 use crate::grant::Capabilities;
+use crate::manager_addr::port_number;
 use crate::name::Name;
 
 /// Most attributes of one resource.
@@ -22,6 +23,9 @@ pub const PATH: &str = "path";
 
 /// The attribute of a `tcp` resource that takes UDP on the same port, with the value `yes`.
 pub const UDP: &str = "udp";
+
+/// The attribute that holds the port of a `tcp` or `udp` resource: the one it has inside `cococtl run`.
+pub const PORT: &str = "port";
 
 /// The attribute that holds what a grant gives that names nothing: capabilities, with spaces between.
 pub const CAN: &str = "can";
@@ -146,6 +150,11 @@ impl Attributes {
     /// Whether a resource of `kind` with these takes datagrams.
     pub fn takes_udp(&self, kind: Kind) -> bool {
         kind == Kind::Udp || (kind == Kind::Tcp && self.get(UDP).is_some())
+    }
+
+    /// The port that the exporter has published.
+    pub fn port(&self) -> Option<u16> {
+        self.get(PORT).and_then(port_number)
     }
 
     /// What a grant gives that names nothing: the exporter's choice, or all that can be done with `kind`.

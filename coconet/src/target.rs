@@ -1,7 +1,8 @@
 //! What `tunnel expose` points at: a URL at the exporter, which nobody else ever sees whole.
 //!
 //! The path and query of an `http` or `rtsp` URL are published with the resource, so that whoever opens
-//! it gets a URL to paste. Host and port stay at the exporter. A login in the URL is taken off and
+//! it gets a URL to paste. The host stays at the exporter, and so does the port, but for that of a `tcp` or `udp`
+//! URL, which `cococtl run` listens on. A login in the URL is taken off and
 //! reported: it would otherwise be published.
 
 use core::fmt;
@@ -74,6 +75,17 @@ pub enum TargetError {
     /// Too long, or with control characters or spaces.
     #[error("the URL is too long or holds spaces or control characters")]
     Text,
+}
+
+impl Target {
+    /// The port that a resource of it is published with, for `cococtl run`; where the protocol has one of
+    /// its own, that one will do.
+    pub fn published_port(&self) -> Option<u16> {
+        match &self.place {
+            Place::Net { port, .. } if self.kind.default_port().is_none() => Some(*port),
+            Place::Net { .. } | Place::Unix(_) | Place::Own => None,
+        }
+    }
 }
 
 impl FromStr for Target {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use coco_tunnel::forward::ip::links::judge;
 use coco_tunnel::forward::ip::offload::{OFFLOAD_HEADER, SEGMENT_MIN, Train, header_for, take};
 use coco_tunnel::forward::ip::packet::{Packet, Upper};
-use coco_tunnel::forward::ip::replies::Replies;
+use coco_tunnel::forward::ip::talks::{Began, Talks};
 use coco_tunnel::forward::ip::{FRAME_HEADER, Trouble, icmp};
 
 /// A target's name and its body.
@@ -25,11 +25,15 @@ pub fn ip_packet(data: &[u8]) -> bool {
     let Ok(packet) = judge(own, peer, train) else { return false };
     assert_eq!((packet.source, packet.destination), (peer, own));
     let now = Instant::now();
-    let mut replies = Replies::default();
+    let mut talks = Talks::default();
     // What nobody asked for is no reply, but for the rest of one.
-    assert!(packet.upper == Upper::Fragment || !replies.expect(now, &packet));
-    replies.sent(now, &packet);
-    assert!(replies.are_awaited(now) == matches!(packet.upper, Upper::Talk(_)));
+    assert!(packet.upper == Upper::Fragment || !talks.expects(now, &packet));
+    talks.began_there(now, &packet);
+    assert!(!talks.are_awaited(now));
+    // The same packet the other way is awaited, where it begins something.
+    let mut talks = Talks::default();
+    let begun = talks.leaves(now, &packet) == Began::Here;
+    assert_eq!(talks.are_awaited(now), begun && matches!(packet.upper, Upper::Talk(_)));
     if let Some(error) = icmp::error(own, &packet, Trouble::TooBig(1400)) {
         let error = Packet::parse(&error).expect("our own");
         assert!(error.destination == peer && matches!(error.upper, Upper::Error(_)));

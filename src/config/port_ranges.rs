@@ -8,6 +8,10 @@ use serde::Deserialize;
 /// Most ranges of one list.
 pub const RANGES_MAX: usize = 64;
 
+/// Ports below need the capability `CAP_NET_BIND_SERVICE` (`net.ipv4.ip_unprivileged_port_start` of a system that
+/// was not told otherwise).
+pub const PRIVILEGED: u16 = 1024;
+
 /// A list of ports and ranges of them.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Vec<String>")]
@@ -27,12 +31,12 @@ pub enum PortRangesError {
 impl PortRanges {
     /// Whether every port is in it that takes no right to listen on.
     pub fn are_all(&self) -> bool {
-        self.0.iter().any(|range| *range.start() <= 1024 && *range.end() == u16::MAX)
+        self.0.iter().any(|range| *range.start() <= PRIVILEGED && *range.end() == u16::MAX)
     }
 
     /// Whether some port is in it that takes a right to listen on.
     pub fn are_low(&self) -> bool {
-        self.0.iter().any(|range| *range.start() < 1024)
+        self.0.iter().any(|range| *range.start() < PRIVILEGED)
     }
 
     /// All of them.
@@ -43,7 +47,7 @@ impl PortRanges {
 
 impl Default for PortRanges {
     fn default() -> Self {
-        Self(vec![1024..=u16::MAX])
+        Self(vec![PRIVILEGED..=u16::MAX])
     }
 }
 

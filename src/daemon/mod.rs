@@ -14,8 +14,8 @@ use coco_tunnel::forward::Service;
 use coconet::calendar::MonthError;
 use coconet::control::{
     Cameras, CreateInvite, CreateNetwork, Doctor, Done, Expose, FindCameras, InvitePurpose, Invited,
-    JoinNetwork, Members, Network, Networks, OPEN_TIMEOUT_S, Open, Ping, Pong, SandboxLayer, SandboxState,
-    Status, Tunnel, Tunnels, Usage, VERSION,
+    JoinNetwork, Members, Network, Networks, OPEN_TIMEOUT_S, Open, Ping, Pong, RUN_RESOURCES_MAX, Run,
+    SandboxLayer, SandboxState, Status, Tunnel, Tunnels, Usage, VERSION,
 };
 use coconet::grant::Capabilities;
 use coconet::id::NetworkId;
@@ -26,9 +26,10 @@ use coconet::listen::Listen;
 use coconet::manager_addr::ManagerAddr;
 use coconet::name::Name;
 use coconet::path_mode::PathMode;
-use coconet::resource::{Attributes, CAN, Kind, PATH, UDP};
+use coconet::resource::{Attributes, CAN, Kind, PATH, PORT, UDP};
 use coconet::target::Target;
 use futures_util::future::join_all;
+use tokio::net::UnixStream;
 use tokio::sync::watch;
 
 use crate::access::Rules;
@@ -44,6 +45,7 @@ use crate::node::ip::no_interface;
 use crate::node::uplink::Uplink;
 use crate::node::{Node, node_name};
 use crate::random;
+use crate::run::{Runs, Session};
 use crate::sandbox;
 use crate::state_dir::{StateDir, StateDirError};
 use crate::store::{NetworkRow, Served, Store, TunnelEnd};
@@ -78,6 +80,7 @@ pub struct Daemon {
     sandbox: Report,
     networks: Mutex<BTreeMap<Name, Arc<Node>>>,
     tunnels: Mutex<BTreeMap<u64, Arc<Opened>>>,
+    runs: Runs,
     /// Held while a network or a tunnel that works is written down or forgotten, so that of two requests
     /// for one thing only one gets it.
     adding: tokio::sync::Mutex<()>,
@@ -113,6 +116,7 @@ impl Daemon {
             sandbox,
             networks: Mutex::default(),
             tunnels: Mutex::default(),
+            runs: Runs::default(),
             adding: tokio::sync::Mutex::default(),
         });
         for row in daemon.store.networks().await? {
@@ -152,6 +156,7 @@ impl Daemon {
     /// Close everything.
     pub async fn stop(&self) {
         lock(&self.tunnels).values().for_each(|opened| opened.close());
+        self.runs.end(None);
         for node in self.nodes() {
             node.stop().await;
         }
@@ -391,6 +396,7 @@ impl Daemon {
             mode: request.path,
             allow: rules,
             dirs: Arc::clone(&self.dirs),
+            inside: None,
         };
         // Asked before it is remembered: what never worked is not kept, nor what nobody waits for.
         let trial = Trial(Some(Opened::start(Arc::clone(&node), options, self.events.clone())?));
@@ -424,8 +430,43 @@ impl Daemon {
         });
         let mut tunnels: Vec<Tunnel> = exposed.collect();
         tunnels.extend(lock(&self.tunnels).values().map(|opened| opened.status()));
+        tunnels.extend(self.runs.tunnels().iter().map(|opened| opened.status()));
         tunnels.sort_by(|a, b| (&a.network, &a.resource, &a.id).cmp(&(&b.network, &b.resource, &b.id)));
         Tunnels { version: VERSION, tunnels }
+    }
+
+    /// Begin a run: the resources it names have to be there. [`Daemon::run`] goes on with it.
+    pub async fn begin_run(&self, request: &Run, pid: u32) -> Result<Arc<Session>> {
+        let node = self.node(request.network.as_str())?;
+        node.require_member()?;
+        if request.resources.len() > RUN_RESOURCES_MAX || request.kept.len() > RUN_RESOURCES_MAX {
+            return Err(Fault::usage(format!("a run has at most {RUN_RESOURCES_MAX} resources")));
+        }
+        let unknown = || {
+            let ledger = node.ledger();
+            let missing = |name: &&Name| !ledger.state().may_see(node.id(), name);
+            request.resources.iter().find(missing).cloned()
+        };
+        if unknown().is_some() {
+            // Published a moment ago, perhaps; without the manager our own copy has to do.
+            let _ = node.manager().catch_up().await;
+        }
+        // One that comes back after a restart has had its resources, and they may come back as well.
+        if let Some(unknown) = unknown().filter(|_| request.kept.is_empty()) {
+            return Err(node.cannot_use(&unknown));
+        }
+        self.require_joined(&node)?;
+        self.runs.add(node, pid, self.config.tunnel.max_clients, self.events.clone())
+    }
+
+    /// Serve a run on its connection, until one of the two ends.
+    pub async fn run(&self, session: Arc<Session>, request: Run, stream: UnixStream, come: &[u8]) {
+        self.runs.serve(session, request, stream, come).await;
+    }
+
+    /// A run that was begun and never got its connection.
+    pub fn forget_run(&self, session: &Arc<Session>) {
+        self.runs.remove(session);
     }
 
     /// Cameras on the LAN.
@@ -570,6 +611,7 @@ impl Daemon {
             }
             stays
         });
+        self.runs.end(Some(node.network()));
         lock(&self.networks).remove(node.name());
         node.stop().await;
         self.store.remove_network(node.network()).await?;
@@ -590,7 +632,7 @@ impl Daemon {
         let max_clients = self.config.tunnel.max_clients;
         let allow = allow.unwrap_or_else(|| self.config.tunnel.allow.clone());
         let dirs = Arc::clone(&self.dirs);
-        let options = OpenedOptions { id, resource, listener, max_clients, mode, allow, dirs };
+        let options = OpenedOptions { id, resource, listener, max_clients, mode, allow, dirs, inside: None };
         lock(&self.tunnels).insert(id, Opened::start(node, options, self.events.clone())?);
         Ok(())
     }
@@ -732,8 +774,9 @@ fn expose_on(node: &Node, id: u64, resource: Name, url: &str, served: Served) ->
 fn attributes_of(target: &Target, can: Option<&Capabilities>) -> Result<Attributes> {
     let path = (!target.path.is_empty()).then(|| (PATH, target.path.clone()));
     let udp = target.udp.then(|| (UDP, "yes".to_owned()));
+    let port = target.published_port().map(|port| (PORT, port.to_string()));
     // No word of a capability holds a space.
-    let told = path.into_iter().chain(udp).chain(can.map(|can| (CAN, can.words().join(" "))));
+    let told = path.into_iter().chain(udp).chain(port).chain(can.map(|can| (CAN, can.words().join(" "))));
     let map = told.map(|(name, value)| (Name::closest(name, name), value)).collect();
     Attributes::new(map).map_err(|error| Fault::usage("the URL's path, or --can").because(&error))
 }

@@ -37,11 +37,8 @@ pub struct Host {
 }
 
 impl Host {
-    /// Make it with the addresses of those `nodes`, as the configuration says; nothing if it says so.
-    pub fn make(config: &IpConfig, app: &Name, nodes: &[(NetworkId, NodeId)]) -> Result<Option<Self>> {
-        if !config.host {
-            return Ok(None);
-        }
+    /// Make it with the addresses of those `nodes`, named as the configuration says.
+    pub fn make(config: &IpConfig, app: &Name, nodes: &[(NetworkId, NodeId)]) -> Result<Self> {
         let name = match config.interface.as_str() {
             "" => format!("{NAME_PREFIX}{app}").chars().take(NAME_MAX).collect(),
             chosen => chosen.to_owned(),
@@ -54,7 +51,7 @@ impl Host {
         given.iter().try_for_each(|own| device.add_address_v6(*own, PREFIX_BITS)).map_err(failed)?;
         let descriptor = device.as_fd().try_clone_to_owned().map_err(failed)?;
         let interface = Interface::new(name.clone(), descriptor).map_err(failed)?;
-        Ok(Some(Self { device, given, served: Served::start(interface) }))
+        Ok(Self { device, given, served: Served::start(interface) })
     }
 
     /// Give it the address of a node, whose packets it takes from then on.
@@ -84,8 +81,8 @@ fn failed(name: &str, error: &io::Error) -> Fault {
     let fault = Fault::failed(format!("cannot make the network interface {name}")).because(error);
     match error.kind() {
         io::ErrorKind::PermissionDenied => fault.hint(
-            "[ip] host = true needs the capability CAP_NET_ADMIN: run cocod as root, or give its unit \
-             AmbientCapabilities=CAP_NET_ADMIN; cococtl run --ip needs none",
+            "[ip] host = true needs the capability CAP_NET_ADMIN and /dev/net/tun: run cocod as root, or give \
+             its unit what contrib/systemd/ip.conf has",
         ),
         io::ErrorKind::NotFound => fault.hint("/dev/net/tun is missing: modprobe tun"),
         io::ErrorKind::ResourceBusy => {

@@ -101,7 +101,9 @@ impl Node {
         now: Instant,
         outgoing: Outgoing<'_>,
     ) -> std::result::Result<(), Trouble> {
-        let sent = match self.links.send(now, outgoing) {
+        let to = outgoing.packet.destination;
+        let may_begin = || self.node_at(to).is_some_and(|peer| self.takes_from(peer));
+        let sent = match self.links.send(now, outgoing, may_begin) {
             Sent::Begin => self.begin(now, outgoing),
             sent => sent,
         };
@@ -130,8 +132,8 @@ impl Node {
     fn whose(&self, to: Ipv6Addr) -> std::result::Result<(NodeId, Name), Refusal> {
         let ledger = self.ledger();
         let state = ledger.state();
-        let there = |(_, node): &(&Name, NodeId)| address::of(self.network, *node) == to;
-        let mut offered = ip_resources(state).filter(there).peekable();
+        let there = self.node_at(to);
+        let mut offered = ip_resources(state).filter(|(_, node)| Some(*node) == there).peekable();
         if offered.peek().is_none() {
             let sees_all = state.authority(self.id()).is_some_and(|role| role.may(Action::UseAll));
             return Err(if sees_all { Refusal::NoRoute } else { Refusal::NotPermitted });
@@ -158,14 +160,16 @@ impl Node {
                     tracing::debug!(network = %self.name, %peer, ?ended, "exchange of packets ended");
                     // Whoever ended it has meant it, and what was sent meanwhile may begin another one.
                     let lost = matches!(ended, Err(Broken::Channel(coco_tunnel::channel::Cut::Lost)));
-                    if !lost || !link.is_awaited() {
+                    if !lost || !self.links.awaits(Instant::now(), to) {
                         return;
                     }
                 }
                 Err(refusal) => {
                     tracing::debug!(network = %self.name, %peer, ?refusal, "no packets exchanged");
                     self.links.fail(Instant::now(), to, refusal);
-                    if !stood || refusal != Refusal::Unreachable {
+                    // Conversations are over one day, and then nobody wants it back.
+                    let awaited = stood && self.links.awaits(Instant::now(), to);
+                    if !awaited || refusal != Refusal::Unreachable {
                         return;
                     }
                     tokio::time::sleep(pause).await;
@@ -199,7 +203,13 @@ impl Node {
         })?;
         self.heard(peer, mode);
         let there = address::of(self.network, peer);
-        Ok((channel, self.links.add(Instant::now(), there, flows, true)))
+        let link = self.links.add(Instant::now(), there, flows, true, || self.takes_from(peer));
+        Ok((channel, link))
+    }
+
+    /// The node with that address.
+    fn node_at(&self, address: Ipv6Addr) -> Option<NodeId> {
+        self.addresses.node(self.network, &self.ledger(), address)
     }
 
     /// Whether `peer` may send packets that nobody here asked for: by a resource of ours.
@@ -229,7 +239,7 @@ impl Node {
             return;
         }
         let from = address::of(self.network, peer);
-        let link = self.links.add(Instant::now(), from, flows, false);
+        let link = self.links.add(Instant::now(), from, flows, false, || true);
         let cut = self.right_ends(peer, resource, &rights);
         let ended = self.links.carry(&link, channel, || true, cut).await;
         self.links.remove(&link);
@@ -250,7 +260,7 @@ impl Node {
 
 /// Why an exposure of packets does not work.
 pub(crate) fn no_interface() -> std::io::Error {
-    let hint = "set host = true under [ip] in its configuration, or cococtl run --ip";
+    let hint = "set host = true under [ip] in its configuration";
     std::io::Error::other(format!("{NO_INTERFACE}: {hint}"))
 }
 

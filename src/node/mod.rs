@@ -5,6 +5,7 @@
 //! end in [`Node::stop`]. What it exposes is served in `serve`. [`found`] makes the first node of a
 //! network, and the next ones.
 
+mod addresses;
 pub mod book;
 pub mod candidates;
 pub mod found;
@@ -31,7 +32,8 @@ use coconet::key::NodeKeys;
 use coconet::ledger::{Ledger, NodeKind, Op};
 use coconet::name::Name;
 use coconet::resource::Kind;
-use coconet::role::Role;
+use coconet::role::{Action, Role};
+use coconet::wire::code::Reset;
 use coconet::wire::manager::{Request, Response};
 use tokio::sync::{broadcast, oneshot};
 use tokio::task::JoinSet;
@@ -43,6 +45,7 @@ use crate::random;
 use crate::store::{NetworkRow, Store};
 use crate::surroundings::port_mapping::{PortMapping, State as PortMappingState};
 use crate::tunnel::Exposures;
+use addresses::Addresses;
 use book::{Book, TakeError};
 use candidates::{Own, Source};
 use manager::ManagerLink;
@@ -80,6 +83,7 @@ pub struct Node {
     asked: Mutex<BTreeMap<u64, oneshot::Sender<SocketAddr>>>,
     exposures: Exposures,
     links: Links,
+    addresses: Addresses,
     port_mapping: Mutex<Option<PortMapping>>,
     store: Store,
     events: Events,
@@ -136,6 +140,7 @@ impl Node {
             asked: Mutex::default(),
             exposures: Exposures::default(),
             links,
+            addresses: Addresses::default(),
             port_mapping: Mutex::default(),
             store,
             events,
@@ -378,6 +383,18 @@ impl Node {
         if self.is_in_ledger() { Ok(()) } else { Err(self.removed()) }
     }
 
+    /// Why a resource that this node cannot see is not opened. What is absent and what is not granted look
+    /// alike to who may not see everything.
+    pub fn cannot_use(&self, resource: &Name) -> Fault {
+        let ledger = self.ledger();
+        if ledger.state().authority(self.id()).is_some_and(|role| role.may(Action::UseAll)) {
+            Fault::not_found(format!("no resource {resource} in {}", self.name))
+                .hint(format!("cococtl network show {}", self.name))
+        } else {
+            Fault::not_opened(resource.as_str(), Reset::NotPermitted, "")
+        }
+    }
+
     fn removed(&self) -> Fault {
         let message = format!("this node was removed from {}", self.name);
         Fault::new(coconet::control::ErrorKind::NotAMember, message)
@@ -429,7 +446,8 @@ impl Node {
     /// People and their nodes, with what the manager knows of their presence.
     pub async fn members(&self) -> Members {
         // Without the manager the list is still true, only without the lights.
-        let presence = self.manager.presence().await.ok();
+        let (presence, ()) = tokio::join!(self.manager.presence(), self.manager.refresh());
+        let presence = presence.ok();
         let ledger = self.ledger();
         let state = ledger.state();
         let seen = |id: NodeId| presence.as_ref()?.iter().find(|(node, _)| *node == id).map(|(_, at)| *at);

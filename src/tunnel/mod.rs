@@ -15,7 +15,7 @@ use coconet::name::Name;
 use coconet::resource::Kind;
 
 pub use exposed::{Exposure, Exposures, target_answers};
-pub use opened::{Listener, Opened, OpenedOptions};
+pub use opened::{Inside, Listener, Opened, OpenedOptions};
 pub use sockets::{Comer, Ground, Sockets, Streams, Transports};
 pub use unix::{SocketDirs, UnixError, UnixSocket};
 
@@ -110,6 +110,7 @@ fn describe(
         bytes_out: meter.bytes_out.load(Ordering::Relaxed),
         allow: Vec::new(),
         public: false,
+        run: None,
         refused: 0,
         options: None,
         login: false,

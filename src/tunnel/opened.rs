@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use coco_tunnel::channel::Channel;
+use coco_tunnel::forward::rtsp::Ports;
 use coco_tunnel::forward::{self, Broken, Counted, Local, Meter, http, udp};
 use coco_tunnel::session::{Ended, Session};
 use coconet::control::{Direction, ErrorKind, Facts, Tunnel, TunnelState};
@@ -20,7 +21,6 @@ use coconet::listen::Listen;
 use coconet::name::Name;
 use coconet::path_mode::PathMode;
 use coconet::resource::{Kind, PATH};
-use coconet::role::Action;
 use coconet::wire::code::Reset;
 use coconet::wire::node::Request;
 use tokio::net::UdpSocket;
@@ -67,6 +67,17 @@ pub struct OpenedOptions {
     pub allow: Rules,
     /// Where unix sockets may be.
     pub dirs: Arc<SocketDirs>,
+    /// Of a `cococtl run`.
+    pub inside: Option<Inside>,
+}
+
+/// Of a tunnel that is reached from inside a `cococtl run` only.
+#[derive(Debug)]
+pub struct Inside {
+    /// The process that keeps the sockets.
+    pub pid: u32,
+    /// Who makes more of them.
+    pub ports: Ports,
 }
 
 /// Where a tunnel listens.
@@ -93,6 +104,9 @@ pub struct Opened {
     udp: udp::Counters,
     http: http::Counters,
     access: Access,
+    inside: Option<Inside>,
+    /// Somebody has come.
+    used: Notify,
     /// When a refusal was told last.
     told: Mutex<Option<Instant>>,
     health: Health,
@@ -104,7 +118,7 @@ pub struct Opened {
 impl Opened {
     /// Begin to serve the listener.
     pub fn start(node: Arc<Node>, options: OpenedOptions, events: Events) -> Result<Arc<Self>> {
-        let OpenedOptions { id, resource, listener, max_clients, mode, allow, dirs } = options;
+        let OpenedOptions { id, resource, listener, max_clients, mode, allow, dirs, inside } = options;
         let (place, sockets, health) = match listener {
             Listener::Bound(sockets) => {
                 (sockets.place.clone(), Some(sockets), Health::new(TunnelState::Opening))
@@ -128,6 +142,8 @@ impl Opened {
             meter: Meter::default(),
             udp: udp::Counters::default(),
             access: Access::new(allow),
+            inside,
+            used: Notify::new(),
             told: Mutex::default(),
             http: http::Counters::default(),
             health,
@@ -212,7 +228,13 @@ impl Opened {
             &self.health,
             &self.meter,
         );
+        let id = match self.inside {
+            Some(_) => format!("r{}", self.id()),
+            None => common.id,
+        };
         Tunnel {
+            id,
+            run: self.inside.as_ref().map(|inside| inside.pid),
             url: Some(self.place.url(kind, path)),
             listen: Some(self.place.to_string()),
             node: known.map(|known| node_name(&ledger, known.node)),
@@ -274,14 +296,7 @@ impl Opened {
         let state = ledger.state();
         let known = state.resources().get(&self.resource);
         let known = known.filter(|_| state.may_see(self.node.id(), &self.resource));
-        known.map(|known| known.node).ok_or_else(|| {
-            if state.authority(self.node.id()).is_some_and(|role| role.may(Action::UseAll)) {
-                Fault::not_found(format!("no resource {} in {}", self.resource, self.node.name()))
-                    .hint(format!("cococtl network show {}", self.node.name()))
-            } else {
-                Fault::not_opened(self.resource.as_str(), Reset::NotPermitted, "")
-            }
-        })
+        known.map(|known| known.node).ok_or_else(|| self.node.cannot_use(&self.resource))
     }
 
     fn lost(&self, ended: &Ended) {
@@ -321,6 +336,13 @@ impl Opened {
 
     async fn keep(self: Arc<Self>) {
         let mut closed = self.closed.subscribe();
+        if self.inside.is_some() {
+            // Nobody has asked for this one resource: its node is not bothered before somebody does.
+            tokio::select! {
+                () = self.used.notified() => {}
+                _ = closed.wait_for(|closed| *closed) => return,
+            }
+        }
         let mut pause = RETRY_FIRST;
         loop {
             let keeping = async {
@@ -393,6 +415,7 @@ impl Opened {
         let mut ended = self.closed.subscribe();
         let exchanging = async {
             while socket.readable().await.is_ok() {
+                self.used.notify_one();
                 let request = Request::Exchange(self.resource.clone());
                 let outcome = match self.channel(&request).await {
                     Ok((peer, channel)) => {
@@ -402,7 +425,10 @@ impl Opened {
                         };
                         let admits = |client| {
                             let opened = Arc::clone(&self);
-                            let comer = Comer { owner: access::owner(Transport::Udp, listen, client) };
+                            let comer = match self.inside {
+                                Some(_) => Comer::inside(),
+                                None => Comer { owner: access::owner(Transport::Udp, listen, client) },
+                            };
                             async move { opened.admits(comer).await }
                         };
                         let outcome = udp::near(&socket, channel, admits, &self.meter, &self.udp, cut).await;
@@ -430,6 +456,10 @@ impl Opened {
 
     /// Whether the application with that socket may use the tunnel. Who may not is told of, now and then.
     async fn admits(&self, comer: Comer) -> bool {
+        if self.inside.is_some() {
+            // Whoever can come is inside.
+            return true;
+        }
         if self.place.is_public() {
             // Who comes from another machine is nobody here, so nobody is asked for.
             return true;
@@ -464,6 +494,7 @@ impl Opened {
 
     async fn forward(&self, local: Local) {
         let _counted = Counted::new(&self.meter);
+        self.used.notify_one();
         let mut closed = self.closed.subscribe();
         let request = Request::Open { resource: self.resource.clone(), probe: false };
         let channel = tokio::select! {
@@ -495,7 +526,10 @@ impl Opened {
                 http::near(local, channel, &names, &self.http, meter, cut).await
             }
             Kind::Rtsp => match &self.place {
-                Listen::Ip(listen) => forward::rtsp::near(local, channel, *listen, meter, cut).await,
+                Listen::Ip(_) => {
+                    let ports = self.inside.as_ref().map_or(&Ports::Own, |inside| &inside.ports);
+                    forward::rtsp::near(local, channel, ports, meter, cut).await
+                }
                 // It is not opened on one; the resource has become another since.
                 Listen::Unix(_) => {
                     local.abort();

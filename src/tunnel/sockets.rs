@@ -57,6 +57,8 @@ pub struct Sockets {
 pub enum Streams {
     /// TCP.
     Tcp(TcpListener),
+    /// TCP of another network namespace: the system tells nothing of who comes.
+    Inside(TcpListener),
     /// A unix socket.
     Unix(UnixSocket),
 }
@@ -182,6 +184,13 @@ impl Sockets {
     }
 }
 
+impl Comer {
+    /// Somebody in another network namespace, of whom nothing can be told.
+    pub fn inside() -> Self {
+        Self { owner: Err(io::ErrorKind::Unsupported.into()) }
+    }
+}
+
 impl Streams {
     /// The next connection, and who made it. Asked at once: whoever has closed meanwhile cannot be told from
     /// others. One that comes when descriptors are scarce is closed, which is an error.
@@ -192,6 +201,10 @@ impl Streams {
                 let stream = spare(stream)?;
                 let owner = stream.local_addr().and_then(|local| access::owner(Transport::Tcp, local, peer));
                 Ok((Local::tcp(stream), Comer { owner }))
+            }
+            Self::Inside(listener) => {
+                let (stream, _) = listener.accept().await?;
+                Ok((Local::tcp(stream), Comer::inside()))
             }
             Self::Unix(socket) => {
                 let (stream, _) = socket.listener().accept().await?;

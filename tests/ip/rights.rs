@@ -1,5 +1,6 @@
 //! What is not granted does not arrive.
 
+use std::io::{Read, Write};
 use std::net::{Ipv6Addr, TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
@@ -100,4 +101,38 @@ fn a_sender_that_is_not_the_node_stays_at_home() {
     on(house.desk.host(), "ping", &["-6", "-n", "-c", "2", "-i", "0.2", "-W", "1", "-I", &another, &to]);
     assert!(facts(&house.desk).dropped["spoofed"] >= 2, "{:?}", facts(&house.desk));
     assert_eq!(facts(&house.boat).packets_in, before);
+}
+
+#[test]
+fn a_withdrawn_address_falls_silent_although_both_have_spoken() {
+    let house = House::new();
+    house.desk.expose("ip:", "desk-ip");
+    let (boat, desk) = (address(&house.boat), address(&house.desk));
+    // The desk has an exchange of its own, by which its answers to the boat go.
+    reaches(&house.desk, boat);
+    reaches(&house.boat, desk);
+    let listener = house.desk.host().enter(|| TcpListener::bind((desk, 7000)).unwrap());
+    let mut asking = house.boat.host().enter(|| TcpStream::connect((desk, 7000)).unwrap());
+    let (mut answering, _) = listener.accept().unwrap();
+    for stream in [&asking, &answering] {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    }
+    let mut buffer = [0; 4];
+    asking.write_all(b"ping").unwrap();
+    answering.read_exact(&mut buffer).unwrap();
+    answering.write_all(b"pong").unwrap();
+    asking.read_exact(&mut buffer).unwrap();
+    house.desk.ok(&["tunnel", "close", "desk-ip"]);
+    asking.set_read_timeout(Some(CUT_WITHIN)).unwrap();
+    answering.set_read_timeout(Some(CUT_WITHIN)).unwrap();
+    let before = facts(&house.desk).dropped.get("unasked").copied().unwrap_or_default();
+    asking.write_all(b"late").unwrap();
+    answering.write_all(b"late").unwrap();
+    assert!(answering.read(&mut buffer).is_err(), "what came after the right had ended");
+    assert!(asking.read(&mut buffer).is_err(), "what was answered after the right had ended");
+    let dropped = facts(&house.desk).dropped;
+    assert!(dropped.get("unasked").copied().unwrap_or_default() > before, "{dropped:?}");
+    assert!(dropped["not-permitted"] > 0, "{dropped:?}");
+    // What the desk begins itself is none of that.
+    reaches(&house.desk, boat);
 }

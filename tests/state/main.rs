@@ -233,6 +233,8 @@ fn a_join_that_was_killed_half_way_does_not_stand_in_the_way_of_the_next() {
     let database = rusqlite::Connection::open(state.join("state.db")).unwrap();
     database.execute_batch("DELETE FROM networks; DELETE FROM entries").unwrap();
     drop(database);
+    // Or less of it.
+    fs::OpenOptions::new().write(true).open(&key_files(&state)[0]).unwrap().set_len(7).unwrap();
     viewer.start();
     assert_eq!(refusal::networks(&viewer), 0);
     camera.ok(&["node", "remove", HOME, "viewer"]);

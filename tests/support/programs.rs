@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 pub(crate) const PYTHON: &str = "/usr/bin/python3";
 
 /// The programs of others, and the Debian packages they are in.
-const PACKAGES: [(&str, &str); 18] = [
+const PACKAGES: [(&str, &str); 20] = [
     ("curl", "curl"),
     ("cvlc", "vlc-bin"),
     ("ffprobe", "ffmpeg"),
@@ -17,6 +17,7 @@ const PACKAGES: [(&str, &str); 18] = [
     ("mosquitto_passwd", "mosquitto"),
     ("mosquitto_pub", "mosquitto-clients"),
     ("mosquitto_sub", "mosquitto-clients"),
+    ("musl-gcc", "musl-tools"),
     ("nginx", "nginx"),
     ("ping", "iputils-ping"),
     ("prlimit", "util-linux"),
@@ -26,6 +27,7 @@ const PACKAGES: [(&str, &str); 18] = [
     ("sshd", "openssh-server"),
     ("systemd-analyze", "systemd"),
     ("systemd-socket-activate", "systemd"),
+    ("unshare", "util-linux"),
     ("wrk", "wrk"),
 ];
 

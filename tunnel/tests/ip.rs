@@ -14,7 +14,7 @@ use coco_tunnel::endpoint::{Accepting, Endpoint, EndpointOptions, KEEP_ALIVE};
 use coco_tunnel::flow::Flows;
 use coco_tunnel::forward::ip::offload::OFFLOAD_HEADER;
 use coco_tunnel::forward::ip::packet::Packet;
-use coco_tunnel::forward::ip::{FLOW, Interface, Links, Outgoing, Refusal, Sent, Trouble};
+use coco_tunnel::forward::ip::{FLOW, Interface, Links, Outgoing, Refusal, Sent, Trouble, icmp};
 use coco_tunnel::session::Session;
 use coconet::key::{NodeKeys, SEED_LEN};
 use coconet::wire::code::Reset;
@@ -96,7 +96,7 @@ impl Stage {
         let links = Arc::new(Links::new(address(NEAR)));
         assert!(links.attach(&interface) && !links.attach(&interface));
         let [own, far_flows] = flows;
-        let link = links.add(Instant::now(), address(FAR), own, ours);
+        let link = links.add(Instant::now(), address(FAR), own, ours, || may_begin);
         let carrying = Arc::clone(&links);
         tokio::spawn(async move {
             let never = std::future::pending::<Reset>();
@@ -129,7 +129,7 @@ impl Stage {
     fn near_sends(&self, packet: &[u8]) {
         let frame = framed(packet);
         let outgoing = Outgoing { packet: Packet::parse(packet).unwrap(), frame: &frame };
-        assert_eq!(self.links.send(Instant::now(), outgoing), Sent::Done);
+        assert_eq!(self.links.send(Instant::now(), outgoing, || false), Sent::Done);
     }
 
     fn dropped(&self, why: &str) -> u64 {
@@ -176,10 +176,10 @@ async fn what_waits_for_an_exchange_is_bounded_and_told_when_there_is_none() {
     let frame = framed(&packet);
     let outgoing = Outgoing { packet: Packet::parse(&packet).unwrap(), frame: &frame };
     let (links, now) = (&stage.links, Instant::now());
-    assert_eq!(links.send(now, outgoing), Sent::Begin);
+    assert_eq!(links.send(now, outgoing, || false), Sent::Begin);
     assert!(links.begin(now, address(OTHER), Some(&frame)));
     for _ in 0..100 {
-        assert_eq!(links.send(now, outgoing), Sent::Done);
+        assert_eq!(links.send(now, outgoing, || false), Sent::Done);
     }
     assert_eq!(stage.dropped("waiting"), 69);
     links.fail(now, address(OTHER), Refusal::NotPermitted);
@@ -190,8 +190,8 @@ async fn what_waits_for_an_exchange_is_bounded_and_told_when_there_is_none() {
     assert_eq!(error[OFFLOAD_HEADER + 40..][..2], [1, 1]);
     assert_eq!(error[OFFLOAD_HEADER + 48..length], packet);
     // For a while nothing is begun again.
-    assert_eq!(links.send(now, outgoing), Sent::Trouble(Trouble::Prohibited));
-    assert_eq!(links.send(now + Duration::from_secs(2), outgoing), Sent::Begin);
+    assert_eq!(links.send(now, outgoing, || false), Sent::Trouble(Trouble::Prohibited));
+    assert_eq!(links.send(now + Duration::from_secs(2), outgoing, || false), Sent::Begin);
 }
 
 #[tokio::test]
@@ -203,4 +203,35 @@ async fn multicast_and_link_local_packets_go_nowhere_without_a_word() {
         stage.near_sends(&packet);
     }
     assert_eq!(stage.dropped("quiet"), 2);
+}
+
+#[tokio::test]
+async fn what_the_other_node_began_is_not_answered_once_it_may_not_begin() {
+    let stage = Stage::new(true, true).await;
+    let (question, answer) = (udp((FAR, 54), (NEAR, 22), b"hello"), udp((NEAR, 22), (FAR, 54), b"hi"));
+    assert_eq!(stage.far_sends(&framed(&question)).await, [question]);
+    let (now, frame) = (Instant::now(), framed(&answer));
+    let outgoing = Outgoing { packet: Packet::parse(&answer).unwrap(), frame: &frame };
+    assert_eq!(stage.links.send(now, outgoing, || true), Sent::Done);
+    assert_eq!(stage.links.send(now, outgoing, || false), Sent::Trouble(Trouble::Prohibited));
+    assert_eq!(stage.dropped("not-permitted"), 1);
+    // And it was answered before without becoming what this node has begun.
+    assert!(!stage.links.awaits(now, address(OTHER)));
+    let own = udp((NEAR, 23), (FAR, 54), b"");
+    stage.near_sends(&own);
+    assert!(stage.links.awaits(now, address(FAR)));
+}
+
+#[tokio::test]
+async fn an_error_about_what_another_node_was_sent_does_not_pass() {
+    let stage = Stage::new(true, true).await;
+    let error = |about: &[u8]| {
+        let packet = Packet::parse(about).unwrap();
+        icmp::error(address(FAR), &packet, Trouble::TooBig(1300)).unwrap()
+    };
+    let about_it = error(&udp((NEAR, 5000), (FAR, 53), b"?"));
+    assert_eq!(stage.far_sends(&framed(&about_it)).await, [about_it]);
+    let about_another = error(&udp((NEAR, 5000), (OTHER, 53), b"?"));
+    assert!(stage.far_sends(&framed(&about_another)).await.is_empty());
+    assert_eq!(stage.dropped("spoofed"), 1);
 }

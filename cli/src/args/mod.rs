@@ -154,6 +154,21 @@ Examples:
         #[arg(long, value_name = "YYYY-MM")]
         month: Option<Month>,
     },
+    /// Run a program that sees the resources of a network, and nothing else
+    #[command(override_usage = "\
+cococtl run [OPTIONS] <NETWORK> [--resource <RESOURCE>...] -- <COMMAND> [ARGUMENT]...
+       cococtl run [OPTIONS] <NETWORK> [--resource <RESOURCE>...] --shell")]
+    #[command(after_help = "\
+Inside, each resource has an address and the name RESOURCE.NETWORK.coco, at the port that its protocol has:
+http 80, mqtt 1883, rtsp 554, others that of the target. There is no other network, and nobody outside reaches
+what listens inside. /etc/hosts lists what there is. The exit status is the command's: 126 when it cannot be
+started, 127 when it is not there, 128 and the number of the signal that ended it.
+
+Examples:
+  $ cococtl run home -- ffplay rtsp://front-door.home.coco/
+  $ cococtl run home --resource nas -- curl http://nas.home.coco/
+  $ cococtl run home --shell")]
+    Run(Run),
     /// Wait for the daemon to be ready
     #[command(after_help = "\
 When the time is over: exit status 3 without a daemon, 6 with a network that is not online.
@@ -202,7 +217,8 @@ cococtl tunnel expose [OPTIONS] --name <NAME> <URL>
        cococtl tunnel expose --discover")]
     #[command(after_help = "\
 A URL is one of tcp://HOST:PORT, udp://HOST:PORT, tcp+udp://HOST:PORT, http://HOST[:PORT]/PATH,
-rtsp://HOST[:PORT]/PATH, mqtt://HOST[:PORT], unix:///PATH. Host and port are known to this node only. Or it
+rtsp://HOST[:PORT]/PATH, mqtt://HOST[:PORT], unix:///PATH. The host is known to this node only,
+and so is the port, but for tcp and udp. Or it
 is ip: for packets to this node's own address, where the daemon has a network interface.
 
 A login file holds USER:PASSWORD, or the two on a line each, and is readable by its owner only. The
@@ -332,6 +348,22 @@ pub(crate) struct Events {
     /// Of these kinds only
     #[arg(long, value_name = "KIND", num_args = 1..)]
     pub(crate) kind: Vec<String>,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Run {
+    /// The network
+    pub(crate) network: Name,
+    /// Only these resources [default: all that may be used]
+    #[arg(long, value_name = "RESOURCE", num_args = 1..)]
+    pub(crate) resource: Vec<Name>,
+    /// Run a shell: $SHELL, or /bin/sh
+    #[arg(long, conflicts_with = "command")]
+    pub(crate) shell: bool,
+    /// The program, and its arguments
+    #[arg(last = true, required_unless_present = "shell", value_name = "COMMAND")]
+    #[arg(value_hint = clap::ValueHint::CommandWithArguments)]
+    pub(crate) command: Vec<OsString>,
 }
 
 #[derive(clap::Args)]

@@ -7,11 +7,14 @@ mod network;
 mod node;
 mod peers;
 mod ping;
+mod run;
 pub(crate) mod status;
 pub(crate) mod tunnel;
 pub(crate) mod usage;
 mod wait;
 mod watch;
+
+use std::process::ExitCode;
 
 use coconet::control::{Change, Done};
 use coconet::name::Name;
@@ -38,18 +41,22 @@ impl Context {
 }
 
 /// Runs one command line to its end.
-pub(crate) async fn run(args: Args) -> Result<(), Fail> {
+pub(crate) async fn run(args: Args) -> Result<ExitCode, Fail> {
     let out = Printer { json: args.json };
     let command = match args.command {
-        Some(Command::Completions { shell }) => return completions::print(out, shell),
+        Some(Command::Completions { shell }) => {
+            completions::print(out, shell)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         Some(Command::Network(command)) => match network::without_daemon(out, command)? {
             Some(command) => Some(Command::Network(command)),
-            None => return Ok(()),
+            None => return Ok(ExitCode::SUCCESS),
         },
         other => other,
     };
     let context = Context { client: Client { place: Place::find(&args.which)? }, out };
     match command {
+        Some(Command::Run(command)) => return run::run(&context, command).await,
         None => status::overview(&context).await,
         Some(Command::Status(watch)) => status::run(&context, watch).await,
         Some(Command::Peers { network, watch }) => peers::run(&context, network.as_ref(), watch).await,
@@ -63,7 +70,8 @@ pub(crate) async fn run(args: Args) -> Result<(), Fail> {
         Some(Command::Usage { network, month }) => usage::run(&context, network, month).await,
         Some(Command::Wait(wait)) => wait::run(&context, &wait).await,
         Some(Command::Completions { shell }) => completions::print(out, shell),
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Asks for one entry in a network's ledger.

@@ -28,6 +28,7 @@
 //! | `POST /v1/expose` | [`Expose`] | [`Tunnel`] |
 //! | `POST /v1/open` | [`Open`] | [`Tunnel`] |
 //! | `DELETE /v1/tunnels/{id-or-resource}?network=NAME` | | [`Done`] |
+//! | `POST /v1/run`, to be upgraded | [`Run`] | 101, then [`RunAsk`]s and [`RunAnswer`]s |
 //! | `POST /v1/cameras` | [`FindCameras`] | [`Cameras`] |
 //! | `POST /v1/ping` | [`Ping`] | [`Pong`] |
 //! | `GET /v1/doctor?network=NAME` | | [`Doctor`] |
@@ -43,6 +44,7 @@ pub mod facts;
 mod ledger;
 mod network;
 pub mod paths;
+mod run;
 mod sandbox;
 mod tunnel;
 mod usage;
@@ -60,6 +62,10 @@ pub use network::{
     CreateInvite, CreateNetwork, InvitePurpose, Invited, JoinNetwork, LedgerStatus, ManagerLink,
     ManagerStatus, Member, MemberNode, Members, Network, Networks, Peer, PeerLink, PeerOf, Peers,
     ResourceLine, SelfNode,
+};
+pub use run::{
+    Kept, RUN_LINE_MAX, RUN_PORT, RUN_RESOURCES_MAX, RUN_SOCKETS_MAX, RUN_UPGRADE, Run, RunAnswer, RunAsk,
+    RunName, Wanted, run_host, run_port,
 };
 pub use sandbox::{SandboxLayer, SandboxState};
 pub use tunnel::{Direction, Expose, OPEN_TIMEOUT_S, Open, Ping, Pong, Tunnel, TunnelState, Tunnels};

@@ -71,7 +71,7 @@ pub struct Tunnels {
 pub struct Tunnel {
     /// [`super::VERSION`].
     pub version: u32,
-    /// `t1`, `t2`, ...: unique in the daemon, kept over restarts.
+    /// `t1`, `t2`, ...: unique in the daemon, kept over restarts. `r1`, `r2`, ... of a `cococtl run`.
     pub id: String,
     /// The network's name.
     pub network: Name,
@@ -114,6 +114,9 @@ pub struct Tunnel {
     /// Whether whoever reaches this machine may use it, where it is opened.
     #[serde(default)]
     pub public: bool,
+    /// The process of the `cococtl run` it belongs to: it is reached from inside that only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<u32>,
     /// How often an application was not let in.
     #[serde(default)]
     pub refused: u64,

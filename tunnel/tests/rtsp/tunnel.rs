@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use coco_tunnel::endpoint::{Accepting, Endpoint, EndpointOptions, KEEP_ALIVE};
-use coco_tunnel::forward::{Caller, Counted, Local, Meter, Service, rtsp};
+use coco_tunnel::forward::rtsp::{self, Ports};
+use coco_tunnel::forward::{Caller, Counted, Local, Meter, Service};
 use coco_tunnel::frame;
 use coco_tunnel::session::Session;
 use coconet::grant::Capabilities;
@@ -67,14 +68,13 @@ impl Tunnel {
 async fn listens(listener: TcpListener, session: Session) {
     loop {
         let (stream, _) = listener.accept().await.unwrap();
-        let listen = listener.local_addr().unwrap();
         let session = session.clone();
         tokio::spawn(async move {
             let mut channel = session.open().await.unwrap();
             frame::write(&mut channel.tx, &Request::Ping).await.unwrap();
             let meter = Meter::default();
             let _ended =
-                rtsp::near(Local::tcp(stream), channel, listen, &meter, std::future::pending()).await;
+                rtsp::near(Local::tcp(stream), channel, &Ports::Own, &meter, std::future::pending()).await;
         });
     }
 }

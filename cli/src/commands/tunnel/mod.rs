@@ -218,6 +218,13 @@ pub(in crate::commands) fn table(tunnels: &[Tunnel]) -> Vec<String> {
         let place = tunnel.listen.as_deref().unwrap_or_default();
         format!("{} {} is public: whoever reaches {place} can use it", tunnel.id, tunnel.resource)
     });
+    let inside = tunnels.iter().filter_map(|tunnel| {
+        let process = tunnel.run?;
+        Some(format!(
+            "{} {} belongs to run {process}: it is reached from inside only",
+            tunnel.id, tunnel.resource
+        ))
+    });
     let told = tunnels.iter().flat_map(facts::lines);
-    table.lines().into_iter().chain(reasons).chain(public).chain(told).collect()
+    table.lines().into_iter().chain(reasons).chain(public).chain(inside).chain(told).collect()
 }

@@ -18,7 +18,7 @@ pub enum Dropped {
     Unasked,
     /// To an address that is nobody's.
     NoRoute,
-    /// To a node that does not grant it.
+    /// To a node that does not grant it, or in answer to one that may ask no longer.
     NotPermitted,
     /// To a node that is not reached now.
     Unreachable,

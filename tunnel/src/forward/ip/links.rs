@@ -5,6 +5,8 @@
 //! ([`Sent::Begin`]): meanwhile a few packets wait ([`Links::begin`]), and they leave when the exchange
 //! stands ([`Links::add`]) or their senders are told that it does not ([`Links::fail`]), which is remembered for
 //! [`FAILED_FOR`].
+//!
+//! What was spoken with a node ([`Talks`]) is remembered beyond the exchange it went by.
 
 use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
@@ -20,8 +22,8 @@ use super::counters::{Counters, Dropped, add};
 use super::icmp::{MTU_MIN, Trouble};
 use super::interface::{Interface, Outgoing, dropped};
 use super::offload::{Impossible, Train, header_for};
-use super::packet::Packet;
-use super::replies::Replies;
+use super::packet::{Packet, Upper, quoted};
+use super::talks::{Began, Talks};
 use super::{FLOW, FRAME_HEADER};
 use crate::channel::{Channel, Cut};
 use crate::flow::Flows;
@@ -32,7 +34,8 @@ use crate::forward::Broken;
 const WAITING_MAX: usize = 32;
 const WAITING_BYTES: usize = 128 * 1024;
 
-/// Exchanges that may be beginning at once, and addresses that are remembered for having failed.
+/// Exchanges that may be beginning at once, and addresses that are remembered for having failed or for what was
+/// spoken with them.
 const NODES_MAX: usize = 1024;
 
 /// A node that was not reached is not tried again for so long.
@@ -57,8 +60,8 @@ pub struct Link {
     peer: Ipv6Addr,
     flows: Flows,
     since: Instant,
-    /// Of one that this node has begun.
-    replies: Option<Mutex<Replies>>,
+    /// This node has begun it.
+    ours: bool,
     /// Another one has taken its place.
     replaced: Notify,
 }
@@ -70,6 +73,7 @@ struct Towards {
     theirs: Option<Arc<Link>>,
     beginning: Option<Waiting>,
     failed: Option<(Instant, Refusal)>,
+    talks: Talks,
 }
 
 #[derive(Debug, Default)]
@@ -188,12 +192,16 @@ impl Links {
         }
     }
 
-    /// Send a packet of an application of this node.
-    pub fn send(&self, now: Instant, outgoing: Outgoing<'_>) -> Sent {
+    /// Send a packet of an application of this node. What the other node has begun is answered while that node
+    /// has a right: by its exchange, or where it `may_begin`.
+    pub fn send(&self, now: Instant, outgoing: Outgoing<'_>, may_begin: impl Fn() -> bool) -> Sent {
         let Outgoing { packet, frame } = outgoing;
         if packet.destination.is_multicast() || packet.destination.is_unicast_link_local() {
             self.counters.drop(Dropped::Quiet);
             return Sent::Done;
+        }
+        if !self.may_leave(now, &packet, &may_begin) {
+            return self.refused(Refusal::NotPermitted);
         }
         let mut nodes = self.lock();
         let Some(towards) = nodes.get_mut(&packet.destination) else { return Sent::Begin };
@@ -220,6 +228,10 @@ impl Links {
         let mut nodes = self.lock();
         if !nodes.contains_key(&peer) && nodes.len() >= NODES_MAX {
             nodes.retain(|_, node| node.is_of_use(now));
+            if nodes.len() >= NODES_MAX {
+                // Without an exchange nothing is heard of what began here. Who began the rest has to be known.
+                nodes.retain(|_, node| node.is_busy(now) || node.talks.are_theirs(now));
+            }
             if nodes.len() >= NODES_MAX {
                 return false;
             }
@@ -253,10 +265,16 @@ impl Links {
     }
 
     /// An exchange stands: `ours` that this node has begun. What waited leaves, and an earlier one of the
-    /// kind ends.
-    pub fn add(&self, now: Instant, peer: Ipv6Addr, flows: Flows, ours: bool) -> Arc<Link> {
-        let replies = ours.then(Mutex::default);
-        let link = Arc::new(Link { peer, flows, since: now, replies, replaced: Notify::new() });
+    /// kind ends. As in [`Self::send`], the other node `may_begin`.
+    pub fn add(
+        &self,
+        now: Instant,
+        peer: Ipv6Addr,
+        flows: Flows,
+        ours: bool,
+        may_begin: impl Fn() -> bool,
+    ) -> Arc<Link> {
+        let link = Arc::new(Link { peer, flows, since: now, ours, replaced: Notify::new() });
         let (older, waiting) = {
             let mut nodes = self.lock();
             let node = nodes.entry(peer).or_default();
@@ -270,9 +288,12 @@ impl Links {
             older.replaced.notify_one();
         }
         for frame in waiting.unwrap_or_default().frames {
-            if let Ok(packet) = Packet::parse(frame.get(FRAME_HEADER..).unwrap_or_default()) {
+            let Ok(packet) = Packet::parse(frame.get(FRAME_HEADER..).unwrap_or_default()) else { continue };
+            if self.may_leave(now, &packet, &may_begin) {
                 // Young as it is, the exchange has no trouble with any.
                 self.send_on(&link, now, Outgoing { packet, frame: &frame });
+            } else {
+                self.counters.drop(Dropped::NotPermitted);
             }
         }
         link
@@ -282,7 +303,7 @@ impl Links {
     pub fn remove(&self, link: &Arc<Link>) {
         let mut nodes = self.lock();
         if let Some(node) = nodes.get_mut(&link.peer) {
-            let slot = if link.replies.is_some() { &mut node.ours } else { &mut node.theirs };
+            let slot = if link.ours { &mut node.ours } else { &mut node.theirs };
             if slot.as_ref().is_some_and(|known| Arc::ptr_eq(known, link)) {
                 *slot = None;
             }
@@ -332,10 +353,35 @@ impl Links {
         may_begin: &impl Fn() -> bool,
     ) -> Result<Packet<'a>, Dropped> {
         let packet = judge(self.own, link.peer, train)?;
-        match &link.replies {
-            Some(replies) if !lock(replies).expect(now, &packet) && !may_begin() => Err(Dropped::Unasked),
-            Some(_) | None => Ok(packet),
+        let expected = self.talks(link.peer, |talks| talks.expects(now, &packet)).unwrap_or_default();
+        if expected {
+            return Ok(packet);
         }
+        if link.ours && !may_begin() {
+            return Err(Dropped::Unasked);
+        }
+        self.talks(link.peer, |talks| talks.began_there(now, &packet));
+        Ok(packet)
+    }
+
+    /// Whether somebody here may still wait for a reply of the node at `peer`.
+    pub fn awaits(&self, now: Instant, peer: Ipv6Addr) -> bool {
+        self.talks(peer, |talks| talks.are_awaited(now)).unwrap_or_default()
+    }
+
+    fn may_leave(&self, now: Instant, packet: &Packet<'_>, may_begin: &impl Fn() -> bool) -> bool {
+        let (began, has_right) = match self.lock().get_mut(&packet.destination) {
+            Some(node) => (node.talks.leaves(now, packet), node.theirs.is_some()),
+            None => (Talks::default().leaves(now, packet), false),
+        };
+        match began {
+            Began::Here => true,
+            Began::There => has_right || may_begin(),
+        }
+    }
+
+    fn talks<T>(&self, peer: Ipv6Addr, ask: impl FnOnce(&mut Talks) -> T) -> Option<T> {
+        self.lock().get_mut(&peer).map(|node| ask(&mut node.talks))
     }
 
     fn took(&self, link: &Link, frame: &[u8], may_begin: &impl Fn() -> bool) -> Result<(), Dropped> {
@@ -358,9 +404,6 @@ impl Links {
             self.counters.drop(Dropped::TooBig);
             return Sent::Trouble(Trouble::TooBig(u16::try_from(room).unwrap_or(u16::MAX)));
         }
-        if let Some(replies) = &link.replies {
-            lock(replies).sent(now, &packet);
-        }
         link.flows.send(FLOW, frame);
         add(&self.counters.packets_out, 1);
         add(&self.counters.bytes_out, packet.bytes.len());
@@ -372,19 +415,16 @@ impl Links {
     }
 }
 
-impl Link {
-    /// Whether somebody here may still wait for a reply by it.
-    pub fn is_awaited(&self) -> bool {
-        self.replies.as_ref().is_some_and(|replies| lock(replies).are_awaited(Instant::now()))
-    }
-}
-
 impl Towards {
     fn link(&self) -> Option<&Arc<Link>> {
         self.ours.as_ref().or(self.theirs.as_ref())
     }
 
     fn is_of_use(&self, now: Instant) -> bool {
+        self.is_busy(now) || self.talks.are_awaited(now) || self.talks.are_theirs(now)
+    }
+
+    fn is_busy(&self, now: Instant) -> bool {
         let failed = self.failed.is_some_and(|(at, _)| now.saturating_duration_since(at) < FAILED_FOR);
         self.link().is_some() || self.beginning.is_some() || failed
     }
@@ -409,6 +449,13 @@ pub fn judge(own: Ipv6Addr, peer: Ipv6Addr, train: Train<'_>) -> Result<Packet<'
     }
     if packet.destination != own {
         return Err(Dropped::NotOurs);
+    }
+    // Our own packets to that node are all that it can have trouble with.
+    if let Upper::Error(about) = packet.upper {
+        let (source, destination, _) = quoted(about).map_err(dropped)?;
+        if (source, destination) != (own, peer) {
+            return Err(Dropped::Spoofed);
+        }
     }
     Ok(packet)
 }

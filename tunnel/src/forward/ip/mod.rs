@@ -7,8 +7,10 @@
 //!
 //! What comes is judged packet by packet ([`Links::judge`]): its sender is the node at the other end of the
 //! exchange and nobody else, its receiver is this node, and if this node has opened the exchange, rather than the
-//! other one, the packet answers something that was sent ([`replies`]). So a node that takes no packets can
-//! still talk to one that does, and stays closed. All of this is pure but for [`Interface`].
+//! other one, the packet answers something that was sent ([`talks`]), or the other node has a right as well. So
+//! a node that takes no packets can still talk to one that does, and stays closed. What leaves is judged the same
+//! way: what the other node has begun is not answered when its right has ended. All of this is pure but for
+//! [`Interface`].
 //!
 //! A packet longer than the path takes is cut by the flow, as every datagram is; above the smallest MTU of
 //! IPv6 its sender is told as well ([`icmp`]), so that the next ones are not. Long trains of TCP segments
@@ -21,9 +23,9 @@ mod interface;
 pub mod links;
 pub mod offload;
 pub mod packet;
-pub mod replies;
 #[cfg(test)]
 mod sample;
+pub mod talks;
 
 pub use icmp::Trouble;
 pub use interface::{Interface, Outgoing};

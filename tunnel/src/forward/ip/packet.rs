@@ -28,6 +28,13 @@ const FRAGMENT: u8 = 44;
 pub const ICMP: u8 = 58;
 const DESTINATION_OPTIONS: u8 = 60;
 
+/// Where the flags of a TCP header are, and those that tell the beginning of a connection from its end.
+const TCP_FLAGS: usize = 13;
+const FIN: u8 = 0x01;
+const SYN: u8 = 0x02;
+const RST: u8 = 0x04;
+const ACK: u8 = 0x10;
+
 /// Types of ICMPv6 messages (RFC 4443) below this are errors about a packet that was sent before.
 const FIRST_INFORMATIONAL: u8 = 128;
 
@@ -49,6 +56,8 @@ pub struct Packet<'a> {
     pub destination: Ipv6Addr,
     /// What is in it.
     pub upper: Upper<'a>,
+    /// The flags of TCP, if they are in it.
+    flags: u8,
 }
 
 /// What is behind the headers of IP.
@@ -99,8 +108,22 @@ impl<'a> Packet<'a> {
         if bytes.len() != HEADER + length {
             return Err(Unfit::Malformed);
         }
-        let upper = upper(bytes, true)?;
-        Ok(Self { bytes, source, destination, upper })
+        let (upper, at) = upper(bytes, true)?;
+        let flags = match upper {
+            Upper::Talk(Talk { protocol: TCP, .. }) => bytes.get(at + TCP_FLAGS).copied().unwrap_or_default(),
+            Upper::Talk(_) | Upper::Fragment | Upper::Error(_) => 0,
+        };
+        Ok(Self { bytes, source, destination, upper, flags })
+    }
+
+    /// Whether its sender begins a TCP connection with it: a SYN that answers none.
+    pub fn begins_connection(&self) -> bool {
+        self.flags & (SYN | ACK) == SYN
+    }
+
+    /// Whether its sender ends a TCP connection with it, or its half of one.
+    pub fn ends_connection(&self) -> bool {
+        self.flags & (FIN | RST) != 0
     }
 }
 
@@ -114,7 +137,7 @@ impl Talk {
 /// The packet that an error is about: its ends and its conversation, as far as it is quoted.
 pub fn quoted(bytes: &[u8]) -> Result<(Ipv6Addr, Ipv6Addr, Upper<'_>), Unfit> {
     let (source, destination) = ends(bytes)?;
-    Ok((source, destination, upper(bytes, false)?))
+    Ok((source, destination, upper(bytes, false)?.0))
 }
 
 fn ends(bytes: &[u8]) -> Result<(Ipv6Addr, Ipv6Addr), Unfit> {
@@ -128,9 +151,9 @@ fn ends(bytes: &[u8]) -> Result<(Ipv6Addr, Ipv6Addr), Unfit> {
     address(8).zip(address(24)).ok_or(Unfit::Malformed)
 }
 
-/// What is behind the headers; `whole` tells whether an error in here is one, or a quote of which we have
+/// What is behind the headers, and where; `whole` tells whether an error in here is one, or a quote of which we have
 /// the beginning only.
-fn upper(bytes: &[u8], whole: bool) -> Result<Upper<'_>, Unfit> {
+fn upper(bytes: &[u8], whole: bool) -> Result<(Upper<'_>, usize), Unfit> {
     let byte = |at: usize| bytes.get(at).copied().ok_or(Unfit::Malformed);
     let (mut next, mut at) = (byte(6)?, HEADER);
     for _ in 0..=EXTENSIONS_MAX {
@@ -142,17 +165,17 @@ fn upper(bytes: &[u8], whole: bool) -> Result<Upper<'_>, Unfit> {
             FRAGMENT => {
                 let place = u16_at(bytes, at + 2).ok_or(Unfit::Malformed)?;
                 if place >> 3 != 0 {
-                    return Ok(Upper::Fragment);
+                    return Ok((Upper::Fragment, at));
                 }
                 (next, at) = (byte(at)?, at + 8);
             }
             ICMP if byte(at)? < FIRST_INFORMATIONAL => {
                 // An error about an error is not sent (RFC 4443, 2.4), and says nothing.
                 let about = if whole { bytes.get(at + 8..).ok_or(Unfit::Malformed)? } else { &[] };
-                return Ok(Upper::Error(about));
+                return Ok((Upper::Error(about), at));
             }
             ICMP if ONE_LINK.contains(&byte(at)?) => return Err(Unfit::OneLink),
-            protocol => return talk(bytes, protocol, at).map(Upper::Talk),
+            protocol => return Ok((Upper::Talk(talk(bytes, protocol, at)?), at)),
         }
     }
     Err(Unfit::Malformed)

@@ -23,10 +23,22 @@ pub(super) fn packet(from: Ipv6Addr, to: Ipv6Addr, protocol: u8, payload: &[u8])
     bytes
 }
 
-/// A TCP segment with a right checksum.
+/// Flags of TCP.
+pub(super) const FIN: u8 = 0x01;
+pub(super) const SYN: u8 = 0x02;
+pub(super) const RST: u8 = 0x04;
+pub(super) const PUSH: u8 = 0x08;
+pub(super) const ACK: u8 = 0x10;
+
+/// A TCP segment in the middle of a connection with a right checksum.
 pub(super) fn tcp(from: (Ipv6Addr, u16), to: (Ipv6Addr, u16), payload: &[u8]) -> Vec<u8> {
+    segment(from, to, PUSH | ACK, payload)
+}
+
+/// A TCP segment with those flags and a right checksum.
+pub(super) fn segment(from: (Ipv6Addr, u16), to: (Ipv6Addr, u16), flags: u8, payload: &[u8]) -> Vec<u8> {
     let mut segment = [from.1.to_be_bytes(), to.1.to_be_bytes()].concat();
-    segment.extend([0, 0, 0, 1, 0, 0, 0, 2, 0x50, 0x18, 0xff, 0xff, 0, 0, 0, 0]);
+    segment.extend([0, 0, 0, 1, 0, 0, 0, 2, 0x50, flags, 0xff, 0xff, 0, 0, 0, 0]);
     segment.extend(payload);
     with_checksum(packet(from.0, to.0, TCP, &segment), 16)
 }

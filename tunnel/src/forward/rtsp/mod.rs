@@ -34,7 +34,6 @@ pub mod urls;
 mod viewer;
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -43,6 +42,7 @@ use coconet::wire::code::Reset;
 
 pub use camera::{ANSWER_TIMEOUT, NO_DATA, TEARDOWN_TIMEOUT};
 pub use near::PENDING_MAX;
+pub use ports::{PairWanted, Ports};
 use seen::Seen;
 use share::Shares;
 pub use share::{LINGER, REPORT, SHARES_MAX};
@@ -85,15 +85,15 @@ impl fmt::Debug for Cameras {
 }
 
 /// The listener's end of one connection: a player's socket, and a channel on which the exporter's answer to
-/// the open is still to come.
+/// the open is still to come. UDP ports for the player are made by `ports`.
 pub async fn near(
     local: Local,
     channel: Channel,
-    _listen: SocketAddr,
+    ports: &Ports,
     meter: &Meter,
     cut: impl Future<Output = Reset>,
 ) -> Result<(), Broken> {
-    near::serve(local, channel, meter, cut).await
+    near::serve(local, channel, ports, meter, cut).await
 }
 
 /// The exporter's end of one connection: a channel that was answered. The camera is connected to when it is

@@ -27,7 +27,7 @@ use super::camera::succeeded;
 use super::goodbye::Goodbyes;
 use super::lanes::Outlet;
 use super::message::{Item, Message, Reader, Start};
-use super::ports::{self, Pair, Pump};
+use super::ports::{self, Pair, Ports, Pump};
 use super::stream::{self, Inlet, LocalInlet, Stopped};
 use super::transport::{self, Lower};
 use super::urls;
@@ -49,6 +49,7 @@ const REFUSAL_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) async fn serve(
     mut local: Local,
     mut channel: Channel,
+    ports: &Ports,
     meter: &Meter,
     cut: impl Future<Output = Reset>,
 ) -> Result<(), Broken> {
@@ -67,7 +68,7 @@ pub(super) async fn serve(
             return splice(local, channel, true, meter, cut).await;
         }
         Ok(false) => tokio::select! {
-            ended = parsed(&mut local, &mut channel, flows, reader, meter) => ended,
+            ended = parsed(&mut local, &mut channel, flows, reader, ports, meter) => ended,
             code = cut => Err(Broken::Here(code)),
         },
         Err(broken) => Err(broken),
@@ -95,6 +96,7 @@ struct Near {
     player: SocketAddr,
     /// Where the player reached us: its media ports are on the same address.
     listen: SocketAddr,
+    ports: Ports,
     to_player: Outlet,
     up: Arc<Up>,
     state: Mutex<State>,
@@ -162,12 +164,14 @@ async fn parsed(
     channel: &mut Channel,
     flows: Flows,
     reader: Reader,
+    ports: &Ports,
     meter: &Meter,
 ) -> Result<(), Broken> {
     let (player, listen) = local.addresses().map_err(Broken::Local)?;
     let near = Near {
         player,
         listen,
+        ports: ports.clone(),
         to_player: Outlet::default(),
         up: Arc::new(Up { outlet: Outlet::default(), flows, sent: AtomicU64::new(0) }),
         state: Mutex::default(),
@@ -219,7 +223,7 @@ impl Near {
                     Ok(Some(Item::Frame { channel, payload })) => self.frame(channel, &payload).await,
                     Ok(Some(Item::Message(message))) => {
                         self.room().await;
-                        self.asked(message);
+                        self.asked(message).await;
                     }
                     Err(Stopped::Local(error)) => return Err(Broken::Local(error)),
                     Err(Stopped::Cut(cut)) => return Err(cut.into()),
@@ -348,7 +352,7 @@ impl Near {
     }
 
     /// A request of the player, or its answer to one of the camera's.
-    fn asked(&self, mut message: Message) {
+    async fn asked(&self, mut message: Message) {
         let Start::Request { method, uri, version } = message.start() else {
             self.up.outlet.message(message.encode());
             return;
@@ -366,7 +370,7 @@ impl Near {
         let pending = match (here, method) {
             (Some(answer), _) => Pending::Here(numbered(answer, number.as_deref()).encode()),
             (None, "SETUP") if message.header("Transport").is_some() => {
-                match self.want(&mut message, &path) {
+                match self.want(&mut message, &path).await {
                     Ok((track, leg)) => Pending::Setup { track, path, leg, number },
                     Err(answer) => Pending::Here(numbered(answer, number.as_deref()).encode()),
                 }
@@ -384,7 +388,7 @@ impl Near {
     }
 
     /// Choose how the player gets a track, and offer that in the tunnel's own form.
-    fn want(&self, setup: &mut Message, path: &str) -> Result<(u8, Wanted), Message> {
+    async fn want(&self, setup: &mut Message, path: &str) -> Result<(u8, Wanted), Message> {
         let offers: Vec<_> = setup.headers("Transport").flat_map(|value| transport::parse(&value)).collect();
         let offer = offers
             .iter()
@@ -409,7 +413,7 @@ impl Near {
         let datagrams = offer.over_udp((u16::from(numbers.0), u16::from(numbers.1)), None);
         let (wanted, offered) = match (offer.lower, offer.client_port) {
             (Lower::Udp, Some(ports)) => {
-                let pair = Pair::bind(self.listen).map_err(|error| {
+                let pair = self.ports.pair(self.listen).await.map_err(|error| {
                     tracing::warn!(%error, "no ports for a player's media");
                     Message::response(453, "Not Enough Bandwidth (no free ports)")
                 })?;

@@ -7,11 +7,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use socket2::SockRef;
 use tokio::net::UdpSocket;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::descriptors::spare;
 
@@ -21,11 +24,32 @@ const HALVES: RangeInclusive<u16> = 8192..=32767;
 /// Ports that are tried before giving up. With half of all ports taken a hundred tries fail once in 10^12.
 const TRIES: usize = 100;
 
+/// Longest wait for one pair that another process makes.
+const ASKED_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// What the kernel keeps for each socket until it is read: a few large pictures.
 const RECEIVE_BUFFER: usize = 1 << 20;
 
 /// Longest datagram there is.
 const DATAGRAM_MAX: usize = 65535;
+
+/// Who makes the ports of a player's media.
+#[derive(Debug, Clone)]
+pub enum Ports {
+    /// This process does.
+    Own,
+    /// Another one does, which is in the network namespace where the player is.
+    Asked(mpsc::Sender<PairWanted>),
+}
+
+/// A pair that another process is asked for.
+#[derive(Debug)]
+pub struct PairWanted {
+    /// Where RTP and RTCP shall come.
+    pub addresses: [SocketAddr; 2],
+    /// The sockets, bound there. An address that is taken is told as such: another one will do.
+    pub answer: oneshot::Sender<io::Result<[std::net::UdpSocket; 2]>>,
+}
 
 /// Two sockets with consecutive ports.
 #[derive(Debug)]
@@ -39,6 +63,33 @@ pub(super) struct Pair {
 /// A task that receives; it ends with this.
 #[derive(Debug)]
 pub(super) struct Pump(JoinHandle<()>);
+
+impl Ports {
+    /// A pair on the address of `like`, whatever its port.
+    pub(super) async fn pair(&self, like: SocketAddr) -> io::Result<Pair> {
+        let makers = match self {
+            Self::Own => return Pair::bind(like),
+            Self::Asked(makers) => makers,
+        };
+        let mut failed = io::Error::from(io::ErrorKind::AddrInUse);
+        for _ in 0..TRIES {
+            let port = random_even()?;
+            let (answer, made) = oneshot::channel();
+            let addresses = [SocketAddr::new(like.ip(), port), SocketAddr::new(like.ip(), port + 1)];
+            makers.try_send(PairWanted { addresses, answer }).map_err(|_| io::ErrorKind::ResourceBusy)?;
+            let made = timeout(ASKED_TIMEOUT, made).await.map_err(|_| io::ErrorKind::TimedOut)?;
+            match made.unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into())) {
+                Ok([rtp, rtcp]) => {
+                    let (rtp, rtcp) = (Arc::new(ready(rtp)?), Arc::new(ready(rtcp)?));
+                    return Ok(Pair { rtp, rtcp, ports: (port, port + 1) });
+                }
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => failed = error,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(failed)
+    }
+}
 
 impl Pair {
     /// On the address of `like`, whatever its port.
@@ -104,7 +155,11 @@ pub(super) fn send(socket: &UdpSocket, to: SocketAddr, packet: &[u8]) {
 fn bind(like: SocketAddr, port: u16) -> io::Result<UdpSocket> {
     let mut address = like;
     address.set_port(port);
-    let socket = spare(std::net::UdpSocket::bind(address)?)?;
+    ready(std::net::UdpSocket::bind(address)?)
+}
+
+fn ready(socket: std::net::UdpSocket) -> io::Result<UdpSocket> {
+    let socket = spare(socket)?;
     socket.set_nonblocking(true)?;
     // The kernel may give less.
     let _ = SockRef::from(&socket).set_recv_buffer_size(RECEIVE_BUFFER);
@@ -136,6 +191,36 @@ mod tests {
         }
         let in_a_row = pairs.windows(2).filter(|two| two[0].ports.0 + 2 == two[1].ports.0).count();
         assert!(in_a_row < 3, "the ports are random");
+    }
+
+    #[tokio::test]
+    async fn a_pair_that_another_makes_is_asked_for_until_one_is_free() {
+        let (ask, mut asked) = mpsc::channel::<PairWanted>(1);
+        let maker = tokio::spawn(async move {
+            let first = asked.recv().await.unwrap();
+            first.answer.send(Err(io::ErrorKind::AddrInUse.into())).unwrap();
+            let PairWanted { addresses, answer } = asked.recv().await.unwrap();
+            let bound = addresses.map(|address| std::net::UdpSocket::bind(address).unwrap());
+            answer.send(Ok(bound)).unwrap();
+            (first.addresses, addresses)
+        });
+        let pair = Ports::Asked(ask).pair("127.0.0.1:554".parse().unwrap()).await.unwrap();
+        let (first, second) = maker.await.unwrap();
+        assert_ne!(first, second);
+        assert_eq!([pair.rtp.local_addr().unwrap(), pair.rtcp.local_addr().unwrap()], second);
+        assert_eq!((pair.ports.0 % 2, pair.ports.1), (0, pair.ports.0 + 1));
+    }
+
+    #[tokio::test]
+    async fn a_pair_that_nobody_makes_is_an_error() {
+        let (ask, asked) = mpsc::channel(1);
+        let like = "127.0.0.1:554".parse().unwrap();
+        drop(asked);
+        assert!(Ports::Asked(ask).pair(like).await.is_err());
+        let (ask, mut asked) = mpsc::channel(1);
+        tokio::spawn(async move { drop(asked.recv().await) });
+        let error = Ports::Asked(ask).pair(like).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     }
 
     #[tokio::test]
