@@ -15,4 +15,5 @@ mod results;
 mod terminal;
 mod usage;
 mod wait;
+mod waiting;
 mod watching;
