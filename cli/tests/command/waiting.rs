@@ -1,6 +1,5 @@
 //! Long work: what is shown of it on a terminal, and what Ctrl-C leaves.
 
-use std::io::Write;
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
