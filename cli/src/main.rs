@@ -14,6 +14,8 @@ mod commands;
 mod dashboard;
 mod duration;
 mod fail;
+mod interrupt;
+mod line;
 mod place;
 mod print;
 mod qr;
