@@ -172,7 +172,7 @@ impl Built {
     fn joins(&mut self, number: usize, purpose: Purpose) {
         let seed: [u8; 32] = core::array::from_fn(|at| if at < 8 { (number >> (8 * at)) as u8 } else { 3 });
         let (secret, expires) = (InviteSecret::from_seed(&seed), u64::MAX);
-        let invite = Invite { key: secret.key(), purpose, uses: 1, expires, node_name: None };
+        let invite = Invite { key: secret.key(), purpose, uses: 1, expires, node_name: None, only: None };
         self.says(0, &Op::Invite(invite));
         let network = self.ledger.state().network();
         let invitation = Invitation { network, managers: Vec::new(), secret, expires };

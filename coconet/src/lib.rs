@@ -24,6 +24,7 @@ pub mod recovery;
 pub mod resource;
 pub mod rights;
 pub mod role;
+pub mod scope;
 pub mod service;
 pub mod target;
 pub mod wire;

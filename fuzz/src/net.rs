@@ -177,7 +177,7 @@ static HOME: LazyLock<Home> = LazyLock::new(|| {
     let guest = Purpose::User { name: name("eve"), role: Role::Guest };
     for (at, purpose) in [(1, Purpose::Device { publish: true }), (2, guest)] {
         let secret = InviteSecret::from_seed(&[9 + at as u8; 32]);
-        let invite = Invite { key: secret.key(), purpose, uses: 2, expires: 1, node_name: None };
+        let invite = Invite { key: secret.key(), purpose, uses: 2, expires: 1, node_name: None, only: None };
         home.append(home.ledger.draft(&home.nodes[0], &Op::Invite(invite), BLIND));
         let invitation =
             Invitation { network: home.ledger.state().network(), managers: Vec::new(), secret, expires: 1 };

@@ -242,6 +242,7 @@ mod tests {
             uses: 1,
             expires: EXPIRES,
             node_name: None,
+            only: None,
         };
         let draft = network.ledger.draft(&owner, &Op::Invite(invite), BLIND);
         network.take(&stamp(&manager, draft, 1, INVITED)).unwrap();

@@ -101,7 +101,7 @@ async fn the_holder_of_a_dead_invite_is_told_what_is_wrong_with_it() {
     laptop.founds("home").await;
     let secret = InviteSecret::from_seed(&[8; 32]);
     let purpose = Purpose::SelfApp;
-    let expired = Invite { key: secret.key(), purpose, uses: 1, expires: 1, node_name: None };
+    let expired = Invite { key: secret.key(), purpose, uses: 1, expires: 1, node_name: None, only: None };
     laptop.appends(&Op::Invite(expired)).await;
     let invite = invitation(laptop.network(), 8);
     assert_eq!(node.tries_to_join(&invite, &name("n")).await.unwrap_err(), "invite-expired");

@@ -19,7 +19,7 @@ use house::{BLIND, House, Node, manager_addr, name, publish, receive, soon};
 async fn invites_guest(owner: &mut Node, guest: &str, seed: u8) -> Invitation {
     let secret = coconet::key::InviteSecret::from_seed(&[seed; 32]);
     let purpose = Purpose::User { name: name(guest), role: Role::Guest };
-    let op = Invite { key: secret.key(), purpose, uses: 1, expires: u64::MAX, node_name: None };
+    let op = Invite { key: secret.key(), purpose, uses: 1, expires: u64::MAX, node_name: None, only: None };
     owner.appends(&Op::Invite(op)).await;
     let network = owner.network();
     Invitation { network, managers: Vec::new(), secret, expires: u64::MAX }

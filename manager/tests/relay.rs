@@ -157,7 +157,7 @@ async fn what_is_relayed_is_counted_for_both_nodes_and_told_to_whom_it_concerns(
 async fn joins_as(home: &mut Home, seed: u8, purpose: Purpose) -> Node {
     let network = home.laptop.network();
     let (secret, expires) = (InviteSecret::from_seed(&[seed; 32]), u64::MAX >> 1);
-    let invite = Invite { key: secret.key(), purpose, uses: 1, expires, node_name: None };
+    let invite = Invite { key: secret.key(), purpose, uses: 1, expires, node_name: None, only: None };
     home.laptop.appends(&Op::Invite(invite)).await;
     let mut node = home.house.node(seed).await;
     let managers = vec![manager_addr(&keys(MANAGER))];

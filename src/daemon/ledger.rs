@@ -56,6 +56,7 @@ impl Daemon {
             .map(|(key, known)| InviteLine {
                 id: key.full(),
                 purpose: purpose(&known.invite.purpose),
+                only: known.invite.only.clone(),
                 inviter: node_name(&ledger, known.inviter),
                 left: known.left,
                 expires_ms: known.invite.expires,

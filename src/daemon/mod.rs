@@ -287,8 +287,8 @@ impl Daemon {
             InvitePurpose::SelfApp => Purpose::SelfApp,
             InvitePurpose::User { user, role } => Purpose::User { name: user, role },
         };
-        let invite =
-            Invite { key: secret.key(), purpose, uses: request.uses, expires, node_name: request.node_name };
+        let CreateInvite { uses, node_name, only, .. } = request;
+        let invite = Invite { key: secret.key(), purpose, uses, expires, node_name, only };
         node.append(&Op::Invite(invite)).await?;
         let managers = ledger.state().managers().to_vec();
         let invitation = Invitation { network: node.network(), managers, secret, expires };
@@ -296,7 +296,7 @@ impl Daemon {
             version: VERSION,
             invite: invitation.to_text().to_string(),
             expires_ms: expires,
-            uses: request.uses,
+            uses,
         })
     }
 

@@ -23,7 +23,6 @@ use coconet::ledger::{Access, State};
 use coconet::name::Name;
 use coconet::path_mode::PathMode;
 use coconet::resource::Kind;
-use coconet::role::Action;
 use coconet::wire::code::Reset;
 use coconet::wire::node::{Reply, Request};
 
@@ -135,8 +134,7 @@ impl Node {
         let there = self.node_at(to);
         let mut offered = ip_resources(state).filter(|(_, node)| Some(*node) == there).peekable();
         if offered.peek().is_none() {
-            let sees_all = state.authority(self.id()).is_some_and(|role| role.may(Action::UseAll));
-            return Err(if sees_all { Refusal::NoRoute } else { Refusal::NotPermitted });
+            return Err(if state.uses_all(self.id()) { Refusal::NoRoute } else { Refusal::NotPermitted });
         }
         let usable = |name: &Name| {
             let may = state.rights(self.id(), name).is_some_and(|rights| rights.may("connect"));

@@ -32,7 +32,7 @@ use coconet::key::NodeKeys;
 use coconet::ledger::{Ledger, NodeKind, Op};
 use coconet::name::Name;
 use coconet::resource::Kind;
-use coconet::role::{Action, Role};
+use coconet::role::Role;
 use coconet::wire::code::Reset;
 use coconet::wire::manager::{Request, Response};
 use tokio::sync::{broadcast, oneshot};
@@ -387,7 +387,7 @@ impl Node {
     /// alike to who may not see everything.
     pub fn cannot_use(&self, resource: &Name) -> Fault {
         let ledger = self.ledger();
-        if ledger.state().authority(self.id()).is_some_and(|role| role.may(Action::UseAll)) {
+        if ledger.state().uses_all(self.id()) {
             Fault::not_found(format!("no resource {resource} in {}", self.name))
                 .hint(format!("cococtl network show {}", self.name))
         } else {
@@ -422,6 +422,7 @@ impl Node {
                 role: state.users().get(&user).map_or(Role::Guest, |user| user.role),
                 user,
                 kind: own.map_or(NodeKind::App, |node| node.kind),
+                only: own.and_then(|node| node.only.clone()),
                 member: self.is_member(),
                 listen: self.endpoint.addresses().iter().map(ToString::to_string).collect(),
             },
@@ -460,6 +461,7 @@ impl Node {
                     id: id.full(),
                     name: node.name.clone(),
                     kind: node.kind,
+                    only: node.only.clone(),
                     online: presence.as_ref().map(|_| *id == self.id() || seen(*id) == Some(0)),
                     last_seen_ms: seen(*id).filter(|at| *at > 0),
                     joined_seq: node.joined,

@@ -92,6 +92,7 @@ fn invite_op(invitation: &Invitation) -> Op {
         uses: 1,
         expires: u64::MAX,
         node_name: None,
+        only: None,
     })
 }
 

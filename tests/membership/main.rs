@@ -5,6 +5,7 @@
 mod cuts;
 mod guests;
 mod owners;
+mod scopes;
 mod script;
 #[allow(dead_code, reason = "each test program uses its part of it")]
 #[path = "../support/mod.rs"]

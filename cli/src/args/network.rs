@@ -9,6 +9,7 @@ use coconet::grant::Schedule;
 use coconet::id::InviteKey;
 use coconet::name::Name;
 use coconet::role::Role;
+use coconet::scope::ScopeWord;
 
 use crate::{duration, until};
 
@@ -227,13 +228,14 @@ Examples:
                       cococtl network invite <NAME> revoke <ID>",
     after_help = "The invite alone goes to stdout. It is a secret: whoever has it can join.\n\n\
                   Examples:\n  $ cococtl network invite home --device\n  \
-                  $ cococtl network invite home --user bob --role guest --expires 12h --qr"
+                  $ cococtl network invite home --user bob --role guest --expires 12h --qr\n  \
+                  $ cococtl network invite home --self --only rtsp,front-page"
 )]
 pub(crate) struct Invite {
     /// The network
     pub(crate) name: Name,
     /// Make none: list those that can be used, or revoke one, as invites and revoke-invite do
-    #[arg(conflicts_with_all = ["no_publish", "role", "uses", "expires", "node_name", "qr"])]
+    #[arg(conflicts_with_all = ["no_publish", "role", "only", "uses", "expires", "node_name", "qr"])]
     pub(crate) instead: Option<Instead>,
     /// The whole id of the invite to revoke
     #[arg(value_name = "ID", requires = "instead", required_if_eq("instead", "revoke"))]
@@ -253,6 +255,9 @@ pub(crate) struct Invite {
     /// What that person may do: admin or guest
     #[arg(long, requires = "user", conflicts_with_all = ["device", "self_app"], value_parser = invited_role)]
     pub(crate) role: Option<Role>,
+    /// Let the app use only these: kinds (rtsp) and resources (front-door), separated by commas
+    #[arg(long, value_name = "KIND|RESOURCE", value_delimiter = ',', conflicts_with = "device")]
+    pub(crate) only: Vec<ScopeWord>,
     /// How often it can be used
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) uses: u32,

@@ -3,6 +3,7 @@
 use coconet::control::{ManagerLink, Network, Peer, PeerLink, SandboxLayer, SandboxState, Status, Tunnel};
 use coconet::id::NetworkId;
 use coconet::ledger::{NetworkKind, NodeKind};
+use coconet::scope::Scope;
 
 use super::{Context, tunnel, usage, watch};
 use crate::args::Watch;
@@ -137,7 +138,14 @@ pub(crate) fn network_lines(network: &Network, id: &str, now_ms: u64) -> Vec<Str
     let gone = if node.member { "" } else { ", REMOVED from the network" };
     lines.push(field(
         "node",
-        &format!("{}, {} of {} ({}){gone}", node.name, node_kind(node.kind), node.user, node.role),
+        &format!(
+            "{}, {} of {} ({}){}{gone}",
+            node.name,
+            node_kind(node.kind),
+            node.user,
+            node.role,
+            node.only.as_ref().map(|only| format!(", only {only}")).unwrap_or_default()
+        ),
     ));
     lines.push(field("manager", &manager_line(network, now_ms)));
     if let Some(quota) = network.manager.quota {
@@ -213,6 +221,11 @@ pub(crate) fn path(peer: &Peer) -> String {
         PeerLink::Offline => "offline",
     };
     peer.reason.as_ref().map_or_else(|| state.to_owned(), |reason| format!("{state}: {reason}"))
+}
+
+/// What a node is, and what alone it is for.
+pub(crate) fn with_scope(what: String, only: Option<&Scope>) -> String {
+    only.map(|only| format!("{what} only {only}")).unwrap_or(what)
 }
 
 pub(crate) fn node_kind(kind: NodeKind) -> &'static str {

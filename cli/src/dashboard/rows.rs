@@ -8,7 +8,7 @@ use coconet::control::{
 use coconet::name::Name;
 
 use super::state::{Facts, Tab};
-use crate::commands::status::{loss, node_kind, path};
+use crate::commands::status::{loss, node_kind, path, with_scope};
 use crate::print::clean;
 use crate::units;
 
@@ -300,7 +300,7 @@ fn node(facts: &Facts, network: &Name, member: &Member, node: &MemberNode) -> Ro
         Cell::text(&member.name),
         Cell::text(member.role.to_string()),
         Cell::text(&node.name),
-        Cell::text(node_kind(node.kind)),
+        Cell::text(with_scope(node_kind(node.kind).to_owned(), node.only.as_ref())),
         Cell::text(seen),
         Cell::text(resources.join(" ")),
         Cell::text(network),

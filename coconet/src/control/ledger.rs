@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::grant::{Capabilities, Schedule};
 use crate::name::Name;
 use crate::role::Role;
+use crate::scope::Scope;
 
 /// `POST /v1/networks/{name}/changes`: one entry for the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,6 +114,9 @@ pub struct InviteLine {
     pub id: String,
     /// As what it lets in.
     pub purpose: String,
+    /// What the apps that join by it are for, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<Scope>,
     /// The inviter's node.
     pub inviter: Name,
     /// Joins left.

@@ -11,6 +11,7 @@ use crate::name::Name;
 use crate::path_mode::PathMode;
 use crate::resource::Kind;
 use crate::role::Role;
+use crate::scope::Scope;
 
 /// `POST /v1/networks`: found a network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +49,9 @@ pub struct CreateInvite {
     pub expires_s: u64,
     /// The name of the node that joins.
     pub node_name: Option<Name>,
+    /// What the app that joins is for: kinds and resources. All when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<Scope>,
 }
 
 /// As what an invited node joins.
@@ -150,6 +154,9 @@ pub struct SelfNode {
     pub kind: NodeKind,
     /// What its user may do.
     pub role: Role,
+    /// What this app is for, where its invite said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<Scope>,
     /// False once it was removed from the network.
     pub member: bool,
     /// The UDP addresses it listens on.
@@ -311,6 +318,9 @@ pub struct MemberNode {
     pub name: Name,
     /// Device or app.
     pub kind: NodeKind,
+    /// What this app is for, where its invite said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<Scope>,
     /// Whether the manager sees it now; absent when the manager was not asked.
     pub online: Option<bool>,
     /// When it was last seen, if it ever was.

@@ -85,9 +85,10 @@ impl State {
         };
         let Some(user) = user else { return };
         let (id, name) = (join.record.node, node_name(&state.invite, &join).clone());
+        let only = state.invite.only.clone();
         self.keys.insert(join.record.talk, id);
         self.names.insert(name.clone(), id);
-        self.nodes.insert(id, Node { record: join.record, name, user, kind, publish, joined: seq });
+        self.nodes.insert(id, Node { record: join.record, name, user, kind, publish, joined: seq, only });
     }
 
     fn remove_node(&mut self, seq: u64, node: NodeId) {

@@ -17,6 +17,7 @@ use crate::manager_addr::ManagerAddr;
 use crate::name::Name;
 use crate::resource::{Attributes, Kind};
 use crate::role::Role;
+use crate::scope::Scope;
 
 /// Most managers of one network.
 pub const MANAGERS_MAX: usize = 8;
@@ -147,6 +148,9 @@ pub struct Invite {
     /// The name the node will have whatever it asks for, if the inviter chose it.
     #[n(4)]
     pub node_name: Option<Name>,
+    /// What the apps that join by it are for; everything their user may when absent.
+    #[n(5)]
+    pub only: Option<Scope>,
 }
 
 /// As what an invited node joins.
@@ -450,12 +454,15 @@ impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Genesis(op) => write!(f, "create network {} owned by {}", op.name, op.user),
-            Self::Invite(op) => match &op.purpose {
-                Purpose::Device { .. } => write!(f, "invite a device"),
-                Purpose::SelfApp => write!(f, "invite own next app"),
-                Purpose::User { name, role } => write!(f, "invite {name} as {role}"),
-                Purpose::Recovery => write!(f, "prepare a recovery key"),
-            },
+            Self::Invite(op) => {
+                match &op.purpose {
+                    Purpose::Device { .. } => write!(f, "invite a device"),
+                    Purpose::SelfApp => write!(f, "invite own next app"),
+                    Purpose::User { name, role } => write!(f, "invite {name} as {role}"),
+                    Purpose::Recovery => write!(f, "prepare a recovery key"),
+                }?;
+                op.only.as_ref().map_or(Ok(()), |only| write!(f, ", only {only}"))
+            }
             Self::RevokeInvite(op) => write!(f, "revoke invite {}", op.key),
             Self::Join(op) => write!(f, "join as {}", op.name),
             Self::RemoveNode(op) => write!(f, "remove node {}", op.node),

@@ -19,6 +19,7 @@ use crate::name::Name;
 use crate::resource::{Attributes, Kind};
 use crate::rights::Rights;
 use crate::role::{Action, Role};
+use crate::scope::Scope;
 
 /// Most live nodes of one network.
 pub const LEDGER_NODES_MAX: usize = 20_000;
@@ -121,6 +122,9 @@ pub struct Node {
     /// The sequence number of the entry it joined with.
     #[n(5)]
     pub joined: u64,
+    /// What it is for, if not for everything its user may use.
+    #[n(6)]
+    pub only: Option<Scope>,
 }
 
 /// How a node left.
@@ -206,6 +210,14 @@ pub enum Access {
     Until(Option<u64>),
 }
 
+/// By what somebody may use a resource.
+enum Title<'a> {
+    /// Their role's.
+    Role,
+    /// What they were granted.
+    Grant(&'a GrantState),
+}
+
 impl State {
     /// The state after a genesis entry whose hash is `network`.
     pub(super) fn begin(network: NetworkId, genesis: &Genesis) -> Result<Self, Violation> {
@@ -220,6 +232,7 @@ impl State {
             kind: NodeKind::App,
             publish: true,
             joined: 0,
+            only: None,
         };
         let id = genesis.owner.node;
         Ok(Self {
@@ -309,8 +322,15 @@ impl State {
         self.users.get(&self.nodes.get(&node)?.user).map(|user| user.role)
     }
 
-    /// The role a node acts with: its user's, and none at all for a device.
+    /// The role a node changes the network with: its user's, and none at all for a device or an app that
+    /// has a [scope](Scope).
     pub fn authority(&self, node: NodeId) -> Option<Role> {
+        self.standpoint(node).filter(|_| self.nodes.get(&node).is_some_and(|node| node.only.is_none()))
+    }
+
+    /// The role a node uses resources with, and is protected by from others: its user's, and none at all for a
+    /// device.
+    pub fn standpoint(&self, node: NodeId) -> Option<Role> {
         match self.nodes.get(&node)?.kind {
             NodeKind::Device => None,
             NodeKind::App | NodeKind::Recovery => self.role(node),
@@ -320,26 +340,19 @@ impl State {
     /// Whether `node` may use `resource` at `now`. A resource that is absent and one that is not granted
     /// give the same answer.
     pub fn access(&self, node: NodeId, resource: &Name, now: u64) -> Access {
-        let Some(role) = self.authority(node).filter(|_| self.resources.contains_key(resource)) else {
-            return Access::Denied;
-        };
-        if role.may(Action::UseAll) {
-            return Access::Until(None);
-        }
-        match self.nodes.get(&node).and_then(|node| self.grants.get(&node.user)?.get(resource)) {
-            Some(grant) => grant.access(now),
+        match self.title(node, resource) {
+            Some(Title::Role) => Access::Until(None),
+            Some(Title::Grant(grant)) => grant.access(now),
             None => Access::Denied,
         }
     }
 
     /// What `node` may do with `resource` while it has access to it.
     pub fn rights(&self, node: NodeId, resource: &Name) -> Option<Rights> {
-        let role = self.authority(node).filter(|_| self.resources.contains_key(resource))?;
-        if role.may(Action::UseAll) {
-            return Some(Rights::All);
-        }
-        let grant = self.nodes.get(&node).and_then(|node| self.grants.get(&node.user)?.get(resource))?;
-        Some(Rights::Only(grant.can.clone()))
+        Some(match self.title(node, resource)? {
+            Title::Role => Rights::All,
+            Title::Grant(grant) => Rights::Only(grant.can.clone()),
+        })
     }
 
     /// Whether `viewer` may know that `node` exists: guests see owners, admins, devices and themselves.
@@ -359,9 +372,26 @@ impl State {
 
     /// Whether `node` may use `resource` at some time, in or out of its hours.
     pub fn may_see(&self, node: NodeId, resource: &Name) -> bool {
-        let granted = || self.nodes.get(&node).and_then(|node| self.grants.get(&node.user)?.get(resource));
-        self.resources.contains_key(resource)
-            && self.authority(node).is_some_and(|role| role.may(Action::UseAll) || granted().is_some())
+        self.title(node, resource).is_some()
+    }
+
+    /// Whether `node` may use whatever there is.
+    pub fn uses_all(&self, node: NodeId) -> bool {
+        self.authority(node).is_some_and(|role| role.may(Action::UseAll))
+    }
+
+    /// By what `node` may use `resource` at some time: the role and the grant are asked here, after the scope of
+    /// the app.
+    fn title(&self, node: NodeId, resource: &Name) -> Option<Title<'_>> {
+        let kind = self.resources.get(resource)?.kind;
+        let app = self.nodes.get(&node)?;
+        if app.only.as_ref().is_some_and(|only| !only.covers(resource, kind)) {
+            return None;
+        }
+        if self.standpoint(node)?.may(Action::UseAll) {
+            return Some(Title::Role);
+        }
+        self.grants.get(&app.user)?.get(resource).map(Title::Grant)
     }
 
     /// The hash of this state: equal on every replica that holds the whole ledger.

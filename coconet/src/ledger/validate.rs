@@ -55,6 +55,12 @@ impl State {
         if open.count() >= LEDGER_INVITES_MAX {
             return Err(Violation::Limit { of: "open invites", limit: LEDGER_INVITES_MAX });
         }
+        match &op.purpose {
+            Purpose::Device { .. } | Purpose::Recovery if op.only.is_some() => {
+                return Err(Violation::Value("a device or a recovery key uses nothing: it has no scope"));
+            }
+            Purpose::Device { .. } | Purpose::Recovery | Purpose::SelfApp | Purpose::User { .. } => {}
+        }
         let Purpose::User { name, role } = &op.purpose else { return Ok(()) };
         if *role == Role::Owner {
             return Err(Violation::Value("an owner is not invited but promoted"));
@@ -146,7 +152,7 @@ impl State {
                 NodeKind::App | NodeKind::Recovery => Action::RemoveApp,
             };
             self.require(author, action)?;
-            if self.authority(op.node) == Some(Role::Owner) {
+            if self.standpoint(op.node) == Some(Role::Owner) {
                 self.require(author, Action::SetOwner)?;
             }
         }
@@ -296,10 +302,12 @@ impl State {
         if !self.nodes.contains_key(&node) {
             return Err(Violation::NotMember);
         }
-        match self.authority(node) {
-            Some(role) if role.may(action) => Ok(()),
-            Some(role) => Err(Violation::NotAllowed { who: role.as_str(), what: action.as_str() }),
-            None => Err(Violation::NotAllowed { who: "a device", what: action.as_str() }),
-        }
+        let who = match (self.authority(node), self.standpoint(node)) {
+            (Some(role), _) if role.may(action) => return Ok(()),
+            (Some(role), _) => role.as_str(),
+            (None, Some(_)) => "an app with a scope",
+            (None, None) => "a device",
+        };
+        Err(Violation::NotAllowed { who, what: action.as_str() })
     }
 }

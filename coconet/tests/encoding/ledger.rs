@@ -12,6 +12,7 @@ use coconet::ledger::{
 use coconet::manager_addr::ManagerAddr;
 use coconet::resource::{Attributes, Kind};
 use coconet::role::Role;
+use coconet::scope::Scope;
 
 use crate::world::name;
 use crate::{MAX, hex, pinned, show, spelling};
@@ -219,6 +220,7 @@ fn op_1_invite() {
         uses: 1,
         expires: 1_800_000_000_000,
         node_name: None,
+        only: None,
     };
     let text = |purpose| {
         format!(
@@ -241,6 +243,20 @@ fn op_1_invite() {
     ] {
         op_pinned(&Op::Invite(Invite { purpose, ..invite.clone() }), "01", &text(spelt));
     }
+    let only = Scope::try_from(vec!["rtsp".to_owned(), "door".to_owned()]).unwrap();
+    let limited = Invite { only: Some(only), ..invite.clone() };
+    op_pinned(
+        &Op::Invite(limited),
+        "01",
+        "a5                                 ; map of 5
+           00 5820 88*32
+           01 82 01 80
+           02 01
+           03 1b 000001a3185c5000
+           05 a2                            ;   only, map of 2
+              00 81 03                      ;     kinds, one, rtsp
+              01 81 64 646f6f72             ;     resources, one, door",
+    );
     let named = Invite { uses: 1000, node_name: Some(name("cam")), ..invite };
     op_pinned(
         &Op::Invite(named),

@@ -23,6 +23,7 @@ mod renaming;
 mod resources;
 mod roles;
 mod ruling;
+mod scoped;
 mod uninviting;
 #[path = "../world/mod.rs"]
 mod world;

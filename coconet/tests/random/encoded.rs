@@ -90,7 +90,7 @@ proptest! {
             1 => InvitePurpose::SelfApp,
             _ => InvitePurpose::User { user, role },
         };
-        let invite = CreateInvite { purpose, uses, expires_s, node_name: network.clone() };
+        let invite = CreateInvite { purpose, uses, expires_s, node_name: network.clone(), only: None };
         let back = serde_json::from_slice(&serde_json::to_vec(&invite).unwrap());
         prop_assert_eq!(back.ok(), Some(invite));
         let login = Some("admin:se cret".parse().unwrap());

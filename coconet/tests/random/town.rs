@@ -169,7 +169,7 @@ impl Town {
                 };
                 let (key, expires) = (INVITES[self.model.invites.len()], self.model.now + hours * HOUR);
                 let node_name = named.map(name);
-                (by, Op::Invite(Invite { key, purpose, uses: *uses, expires, node_name }))
+                (by, Op::Invite(Invite { key, purpose, uses: *uses, expires, node_name, only: None }))
             }
             Step::Uninvite { by, .. } => {
                 let (number, _) = step.invite(&self.model.invites)?;

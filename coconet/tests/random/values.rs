@@ -15,9 +15,12 @@ use coconet::manager_addr::ManagerAddr;
 use coconet::name::Name;
 use coconet::resource::{Attributes, Kind};
 use coconet::role::Role;
+use coconet::scope::{SCOPE_MAX, Scope, ScopeWord};
 use coconet::wire::{manager, node};
 use proptest::collection::{btree_map, vec};
+use proptest::option;
 use proptest::prelude::*;
+use proptest::sample::select;
 
 use crate::world::name;
 
@@ -91,16 +94,21 @@ pub(crate) fn genesis() -> impl Strategy<Value = Op> {
     )
 }
 
+fn scope() -> impl Strategy<Value = Scope> {
+    let word = prop_oneof![select(&Kind::ALL).prop_map(ScopeWord::Kind), a_name().prop_map(ScopeWord::Resource)];
+    vec(word, 1..SCOPE_MAX).prop_filter_map("a word twice", |words| Scope::new(words).ok())
+}
+
 pub(crate) fn invite() -> impl Strategy<Value = Op> {
-    (bytes32(), purpose(), any::<u32>(), any::<u64>(), proptest::option::of(a_name())).prop_map(
-        |(key, purpose, uses, expires, node_name)| {
-            Op::Invite(Invite { key: InviteKey(key), purpose, uses, expires, node_name })
+    (bytes32(), purpose(), any::<u32>(), any::<u64>(), option::of(a_name()), option::of(scope())).prop_map(
+        |(key, purpose, uses, expires, node_name, only)| {
+            Op::Invite(Invite { key: InviteKey(key), purpose, uses, expires, node_name, only })
         },
     )
 }
 
 pub(crate) fn publish() -> impl Strategy<Value = Op> {
-    let kind = proptest::sample::select(&Kind::ALL);
+    let kind = select(&Kind::ALL);
     let attributes = btree_map(a_name(), "[^\\p{Cc}]{0,40}", 0..=16);
     (a_name(), kind, attributes).prop_map(|(name, kind, attributes)| {
         Op::Publish(Publish { name, kind, attributes: Attributes::new(attributes).unwrap() })

@@ -237,7 +237,7 @@ impl World {
         seed[..2].copy_from_slice(&self.invites.to_be_bytes());
         let secret = InviteSecret::from_seed(&seed);
         let expires = self.now + 7 * DAY;
-        let mut invite = Invite { key: secret.key(), purpose, uses: 1, expires, node_name: None };
+        let mut invite = Invite { key: secret.key(), purpose, uses: 1, expires, node_name: None, only: None };
         change(&mut invite);
         let expires = invite.expires;
         self.says(node, &Op::Invite(invite))?;

@@ -3,10 +3,12 @@
 use coconet::control::{Change, CreateInvite, InvitePurpose, Invited, Invites, JoinNetwork, Network};
 use coconet::invite::Invitation;
 use coconet::name::Name;
+use coconet::scope::Scope;
 
 use super::joined;
 use crate::args::{Instead, Invite, InviteRef, Join};
 use crate::client::SLOW;
+use crate::commands::status::with_scope;
 use crate::commands::{Context, change_and_tell, network_path, status};
 use crate::fail::Fail;
 use crate::secret::Secret;
@@ -36,11 +38,14 @@ pub(super) async fn invite(context: &Context, invite: Invite) -> Result<(), Fail
         }
         _ => (InvitePurpose::SelfApp, "your next app".to_owned()),
     };
+    let only = (!invite.only.is_empty()).then(|| Scope::new(invite.only)).transpose();
+    let only = only.map_err(|error| Fail::usage("this is no scope").because(error))?;
     let request = CreateInvite {
         purpose,
         uses: invite.uses,
         expires_s: invite.expires.as_secs(),
         node_name: invite.node_name,
+        only,
     };
     let path = network_path(&invite.name, "invites");
     let answer = context.client.post::<Invited>(&path, &request, SLOW).await?;
@@ -79,7 +84,7 @@ pub(super) async fn list(context: &Context, name: &Name) -> Result<(), Fail> {
         let mut table = Table::new(&["FOR", "INVITER", "LEFT", "UNTIL", "ID"]);
         for invite in &invites.invites {
             table.row([
-                invite.purpose.clone(),
+                with_scope(invite.purpose.clone(), invite.only.as_ref()),
                 invite.inviter.to_string(),
                 invite.left.to_string(),
                 units::date(invite.expires_ms),

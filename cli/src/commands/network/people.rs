@@ -56,7 +56,7 @@ fn table(members: &Members, now_ms: u64) -> Table {
                 user.name.to_string(),
                 user.role.to_string(),
                 node.name.to_string(),
-                status::node_kind(node.kind).to_owned(),
+                status::with_scope(status::node_kind(node.kind).to_owned(), node.only.as_ref()),
                 node.resources.iter().map(Name::as_str).collect::<Vec<_>>().join(","),
                 node.address.map(|address| address.to_string()).unwrap_or_default(),
                 seen(node, now_ms),
