@@ -58,7 +58,14 @@ fn grant() -> Op {
 
 fn invite() -> Op {
     let purpose = Purpose::User { name: name("bob"), role: Role::Guest };
-    Op::Invite(Invite { key: InviteKey([0x88; 32]), purpose, uses: 1, expires: TIME, node_name: None })
+    Op::Invite(Invite {
+        key: InviteKey([0x88; 32]),
+        purpose,
+        uses: 1,
+        expires: TIME,
+        node_name: None,
+        only: None,
+    })
 }
 
 fn publish() -> Op {
