@@ -303,12 +303,7 @@ impl Daemon {
         node.append(&Op::Invite(invite)).await?;
         let managers = ledger.state().managers().to_vec();
         let invitation = Invitation { network: node.network(), managers, secret, expires };
-        Ok(Invited {
-            version: VERSION,
-            invite: invitation.to_text().to_string(),
-            expires_ms: expires,
-            uses,
-        })
+        Ok(Invited { version: VERSION, invite: invitation.to_text().to_string(), expires_ms: expires, uses })
     }
 
     /// Who is in a network.

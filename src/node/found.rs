@@ -114,7 +114,8 @@ pub async fn prepare_recovery(node: &Node) -> Result<Recovery> {
     let (ledger, expires) = (node.ledger(), node.now().saturating_add(RECOVERY_INVITE_LIFE_MS));
     let name = another(&Name::closest("recovery", "recovery"), &keys);
     let purpose = Purpose::Recovery;
-    let invite = Invite { key: secret.key(), purpose, uses: 1, expires, node_name: Some(name.clone()), only: None };
+    let invite =
+        Invite { key: secret.key(), purpose, uses: 1, expires, node_name: Some(name.clone()), only: None };
     node.append(&Op::Invite(invite)).await?;
     let managers = ledger.state().managers().to_vec();
     let invitation = Invitation { network: node.network(), managers: managers.clone(), secret, expires };
@@ -143,7 +144,8 @@ pub async fn recover(
         let (ledger, _) = fetch_all(session, recovery.network, job, None).await?;
         let expires = clock::now_ms().max(ledger.time()).saturating_add(RECOVERY_INVITE_LIFE_MS);
         let purpose = Purpose::SelfApp;
-        let invite = Op::Invite(Invite { key: secret.key(), purpose, uses: 1, expires, node_name: None, only: None });
+        let invite =
+            Op::Invite(Invite { key: secret.key(), purpose, uses: 1, expires, node_name: None, only: None });
         let draft = ledger.draft(&recovery.keys, &invite, fresh_blind()?);
         match manager::ask(session, &Request::Append(draft)).await? {
             Response::Stamped(_) => {

@@ -210,7 +210,8 @@ fn a_fork_between_two_members_is_proved_as_soon_as_they_talk() {
     // A good entry comes too late for this manager.
     let now = seen(&net.lab, &camera);
     let key = InviteSecret::from_seed(&[1; 32]).key();
-    let more = Invite { key, purpose: Purpose::SelfApp, uses: 1, expires: u64::MAX, node_name: None, only: None };
+    let more =
+        Invite { key, purpose: Purpose::SelfApp, uses: 1, expires: u64::MAX, node_name: None, only: None };
     liar.stamps_for(ours.static_key(), now.ledger.draft(&ours, &Op::Invite(more), BLIND));
     until("the camera wants nothing of it", PATIENCE, || {
         let reason = camera.network(HOME).manager.reason;

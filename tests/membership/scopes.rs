@@ -24,8 +24,10 @@ fn an_app_that_joined_for_one_resource_opens_that_one_and_changes_nothing() {
 
     player.open("door");
     // An owner's app, and still: what it is not for looks like what is not there.
-    let (files, none) =
-        (player.refused(&[4], &["tunnel", "open", "files"]), player.refused(&[4], &["tunnel", "open", "xyz"]));
+    let (files, none) = (
+        player.refused(&[4], &["tunnel", "open", "files"]),
+        player.refused(&[4], &["tunnel", "open", "xyz"]),
+    );
     assert_eq!(files.replace("files", "X"), none.replace("xyz", "X"));
     assert!(player.refused(&[4], &["network", "invite", HOME, "--self"]).contains("an app with a scope"));
     player.refused(&[4], &["network", "grant", HOME, "owner", "door", "--can", "connect"]);

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 pub(crate) const PYTHON: &str = "/usr/bin/python3";
 
 /// The programs of others, and the Debian packages they are in.
-const PACKAGES: [(&str, &str); 20] = [
+const PACKAGES: [(&str, &str); 21] = [
     ("curl", "curl"),
     ("cvlc", "vlc-bin"),
     ("ffprobe", "ffmpeg"),

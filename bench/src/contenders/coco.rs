@@ -41,10 +41,8 @@ pub(crate) async fn set_up_ip(
     let address = shown["ip"]["address"].as_str().context("no address")?.parse()?;
     // An interface has the addresses of what its daemon is a member of when it starts.
     drop(daemons);
-    let daemons = vec![
-        viewer.start("viewer", scratch, config).await?,
-        device.start("device", scratch, config).await?,
-    ];
+    let daemons =
+        vec![viewer.start("viewer", scratch, config).await?, device.start("device", scratch, config).await?];
     for daemon in [&viewer, &device] {
         daemon.ask(&["wait", "--online"]).await?;
     }

@@ -8,8 +8,8 @@ use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 
-use coconet::control::{Kept, RUN_RESOURCES_MAX, RUN_SOCKETS_MAX, Wanted};
 use coconet::address::PREFIX_BITS;
+use coconet::control::{Kept, RUN_RESOURCES_MAX, RUN_SOCKETS_MAX, Wanted};
 use coconet::name::Name;
 use tun_rs::{DeviceBuilder, Layer};
 
@@ -65,7 +65,8 @@ impl Factory {
         if let Some((known, made)) = &self.interface {
             return if *known == address { made.try_clone() } else { Err(io::ErrorKind::AddrInUse.into()) };
         }
-        let builder = DeviceBuilder::new().name(INTERFACE).layer(Layer::L3).mtu(mtu).offload(true).enable(true);
+        let builder =
+            DeviceBuilder::new().name(INTERFACE).layer(Layer::L3).mtu(mtu).offload(true).enable(true);
         let device = builder.build_sync()?;
         device.add_address_v6(address, PREFIX_BITS)?;
         let made = device.as_fd().try_clone_to_owned()?;
@@ -82,9 +83,12 @@ impl Factory {
     pub(super) fn kept(&self) -> Vec<Kept> {
         let place = |made: &Made| match made.wanted.first()? {
             Wanted::Tcp(SocketAddr::V4(at)) | Wanted::Udp(SocketAddr::V4(at)) => Some(*at.ip()),
-            Wanted::Tcp(SocketAddr::V6(_)) | Wanted::Udp(SocketAddr::V6(_)) | Wanted::Interface { .. } => None,
+            Wanted::Tcp(SocketAddr::V6(_)) | Wanted::Udp(SocketAddr::V6(_)) | Wanted::Interface { .. } => {
+                None
+            }
         };
-        let kept = self.listeners.iter().filter_map(|(name, made)| Some(super::kept_line(name, place(made)?)));
+        let kept =
+            self.listeners.iter().filter_map(|(name, made)| Some(super::kept_line(name, place(made)?)));
         kept.collect()
     }
 }

@@ -157,7 +157,9 @@ impl Stage<'_> {
                 }
                 Err(error) if !self.started && matches!(wanted[..], [Wanted::Interface { .. }]) => {
                     let fail = Fail::failed("cannot make a network interface").because(&error);
-                    return Err(fail.hint("ls -l /dev/net/tun: everybody may open it, most often; modprobe tun"));
+                    return Err(
+                        fail.hint("ls -l /dev/net/tun: everybody may open it, most often; modprobe tun")
+                    );
                 }
                 Err(error) => {
                     let taken = error.kind() == std::io::ErrorKind::AddrInUse;

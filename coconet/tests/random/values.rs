@@ -95,7 +95,8 @@ pub(crate) fn genesis() -> impl Strategy<Value = Op> {
 }
 
 fn scope() -> impl Strategy<Value = Scope> {
-    let word = prop_oneof![select(&Kind::ALL).prop_map(ScopeWord::Kind), a_name().prop_map(ScopeWord::Resource)];
+    let word =
+        prop_oneof![select(&Kind::ALL).prop_map(ScopeWord::Kind), a_name().prop_map(ScopeWord::Resource)];
     vec(word, 1..SCOPE_MAX).prop_filter_map("a word twice", |words| Scope::new(words).ok())
 }
 

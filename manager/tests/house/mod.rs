@@ -275,7 +275,14 @@ impl Node {
     pub(crate) async fn invites(&mut self, seed: u8, uses: u32) -> Invitation {
         let secret = InviteSecret::from_seed(&[seed; 32]);
         let expires = u64::MAX >> 1;
-        let invite = Invite { key: secret.key(), purpose: Purpose::SelfApp, uses, expires, node_name: None, only: None };
+        let invite = Invite {
+            key: secret.key(),
+            purpose: Purpose::SelfApp,
+            uses,
+            expires,
+            node_name: None,
+            only: None,
+        };
         self.appends(&Op::Invite(invite)).await;
         Invitation { network: self.network(), managers: vec![manager_addr(&keys(MANAGER))], secret, expires }
     }
