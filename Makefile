@@ -11,7 +11,7 @@ TIME ?= 60
 
 SCRIPTS = .ci/run demo/run tests/setup.sh tests/layering.sh tests/fuzz.sh
 
-.PHONY: help setup build release check fmt clippy scripts docs layering test test-lab demo bench fuzz clean
+.PHONY: help setup build release check fmt clippy scripts docs man completions layering test test-lab demo bench fuzz clean
 .NOTPARALLEL:
 .DEFAULT_GOAL = help
 
@@ -46,6 +46,13 @@ scripts: ## lints for the shell scripts
 
 docs: ## the library documentation, warnings refused
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# Tests hold these to the programs, and write them when they are told to.
+man: ## the generated parts of the manual pages in man/, anew
+	REWRITE_MANUAL=1 cargo test -p cocod -p coco-manager -p cococtl --bins manual
+
+completions: ## the shells' completions in completions/, anew
+	REWRITE_COMPLETIONS=1 cargo test -p cococtl --test command completion
 
 layering: ## imports run one way
 	tests/layering.sh
