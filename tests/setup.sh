@@ -43,8 +43,8 @@ packages() {
         echo musl-tools
         # Reading --json, sockets and processes from outside.
         echo jq iproute2 procps
-        # A terminal for the dashboard.
-        echo tmux
+        # A terminal for the dashboard; shells that complete commands.
+        echo tmux zsh fish
         # What systemd thinks of the units that start the daemons.
         echo systemd
         # Lints for the scripts and the man pages.
