@@ -73,6 +73,7 @@ pub enum Change {
 
 /// `GET /v1/networks/{name}/grants`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Grants {
     /// [`super::VERSION`].
     pub version: u32,
@@ -82,6 +83,7 @@ pub struct Grants {
 
 /// One grant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GrantLine {
     /// Who.
     pub user: Name,
@@ -99,6 +101,7 @@ pub struct GrantLine {
 
 /// `GET /v1/networks/{name}/invites`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Invites {
     /// [`super::VERSION`].
     pub version: u32,
@@ -108,6 +111,7 @@ pub struct Invites {
 
 /// One invite that can still be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct InviteLine {
     /// Its whole id: what it is revoked by. Not the secret.
     pub id: String,
@@ -123,6 +127,7 @@ pub struct InviteLine {
 
 /// `GET /v1/networks/{name}/log`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Log {
     /// [`super::VERSION`].
     pub version: u32,
@@ -132,6 +137,7 @@ pub struct Log {
 
 /// One entry, told to people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LogLine {
     /// Its number.
     pub seq: u64,
@@ -151,6 +157,7 @@ pub struct LogLine {
 
 /// `GET /v1/networks/{name}/audit`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Audit {
     /// [`super::VERSION`].
     pub version: u32,
@@ -168,6 +175,7 @@ pub struct Audit {
 
 /// Two entries with one number, both stamped: whoever has a verifier can convince themselves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Proof {
     /// The number.
     pub seq: u64,
@@ -181,6 +189,7 @@ pub struct Proof {
 
 /// `POST /v1/networks/{name}/recovery-key`: the answer, shown once and kept nowhere.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RecoveryKey {
     /// [`super::VERSION`].
     pub version: u32,

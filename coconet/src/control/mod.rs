@@ -79,6 +79,7 @@ pub const BODY_MAX: usize = 64 * 1024;
 
 /// `GET /v1/status`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Status {
     /// [`VERSION`].
     pub version: u32,
@@ -105,6 +106,7 @@ pub struct Status {
 
 /// An answer that only says "done".
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Done {
     /// [`VERSION`].
     pub version: u32,
@@ -114,6 +116,7 @@ pub struct Done {
 
 /// One line of the event stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Event {
     /// [`VERSION`].
     pub version: u32,
@@ -130,6 +133,7 @@ pub struct Event {
 
 /// `GET /v1/events/recent`: what the daemon has kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RecentEvents {
     /// [`VERSION`].
     pub version: u32,

@@ -73,6 +73,7 @@ pub enum InvitePurpose {
 
 /// The answer to [`CreateInvite`].
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Invited {
     /// [`super::VERSION`].
     pub version: u32,
@@ -86,6 +87,7 @@ pub struct Invited {
 
 /// `GET /v1/networks`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Networks {
     /// [`super::VERSION`].
     pub version: u32,
@@ -95,6 +97,7 @@ pub struct Networks {
 
 /// One joined network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Network {
     /// [`super::VERSION`].
     pub version: u32,
@@ -125,6 +128,7 @@ pub struct Network {
 
 /// A resource as a list shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ResourceLine {
     /// Its name.
     pub name: Name,
@@ -139,6 +143,7 @@ pub struct ResourceLine {
 
 /// This daemon's own node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SelfNode {
     /// Its id, whole.
     pub id: String,
@@ -158,6 +163,7 @@ pub struct SelfNode {
 
 /// The manager as this node sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ManagerStatus {
     /// `HOST:PORT`.
     pub address: String,
@@ -176,6 +182,7 @@ pub struct ManagerStatus {
 
 /// The state of the session with the manager.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ManagerLink {
     /// Trying.
@@ -188,6 +195,7 @@ pub enum ManagerLink {
 
 /// The ledger copy of this node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LedgerStatus {
     /// The number of its newest entry.
     pub seq: u64,
@@ -199,6 +207,7 @@ pub struct LedgerStatus {
 
 /// Another node of the network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Peer {
     /// Its id, whole.
     pub id: String,
@@ -249,6 +258,7 @@ pub struct Peer {
 
 /// The peers of all networks, or of one: `cococtl peers --json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Peers {
     /// [`super::VERSION`].
     pub version: u32,
@@ -258,6 +268,7 @@ pub struct Peers {
 
 /// A peer, and in which network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PeerOf {
     /// The network's name.
     pub network: Name,
@@ -268,6 +279,7 @@ pub struct PeerOf {
 
 /// The state of the connection with a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum PeerLink {
     /// Trying.
@@ -282,6 +294,7 @@ pub enum PeerLink {
 
 /// `GET /v1/networks/{name}/members`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Members {
     /// [`super::VERSION`].
     pub version: u32,
@@ -293,6 +306,7 @@ pub struct Members {
 
 /// A person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Member {
     /// Who.
     pub name: Name,
@@ -304,6 +318,7 @@ pub struct Member {
 
 /// One node of a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MemberNode {
     /// Its id, whole.
     pub id: String,
