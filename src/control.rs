@@ -273,11 +273,11 @@ async fn change(State(daemon): Shared, UrlPath(name): UrlPath<String>, body: Byt
 }
 
 async fn grants(State(daemon): Shared, UrlPath(name): UrlPath<String>) -> Response {
-    answer(daemon.grants(&name))
+    answer(daemon.grants(&name).await)
 }
 
 async fn invites(State(daemon): Shared, UrlPath(name): UrlPath<String>) -> Response {
-    answer(daemon.invites(&name))
+    answer(daemon.invites(&name).await)
 }
 
 async fn log(State(daemon): Shared, UrlPath(name): UrlPath<String>) -> Response {

@@ -27,8 +27,9 @@ impl Daemon {
     }
 
     /// Who was granted what.
-    pub fn grants(&self, name: &str) -> Result<Grants> {
+    pub async fn grants(&self, name: &str) -> Result<Grants> {
         let node = self.node(name)?;
+        node.manager().refresh().await;
         let (ledger, now) = (node.ledger(), node.now());
         let state = ledger.state();
         let lines = state.grants().iter().flat_map(|(user, grants)| {
@@ -45,8 +46,9 @@ impl Daemon {
     }
 
     /// The invites that can still be used.
-    pub fn invites(&self, name: &str) -> Result<Invites> {
+    pub async fn invites(&self, name: &str) -> Result<Invites> {
         let node = self.node(name)?;
+        node.manager().refresh().await;
         let (ledger, now) = (node.ledger(), node.now());
         let open =
             ledger.state().invites().iter().filter(|(_, known)| known.left > 0 && now < known.invite.expires);
@@ -66,6 +68,7 @@ impl Daemon {
     /// The whole ledger, told to people.
     pub async fn log(&self, name: &str) -> Result<Log> {
         let node = self.node(name)?;
+        node.manager().refresh().await;
         let entries = node.book().all_entries().await?;
         let (mut lines, mut ledger): (Vec<LogLine>, Option<Ledger>) = (Vec::new(), None);
         for entry in &entries {
@@ -93,6 +96,7 @@ impl Daemon {
     /// How far the ledger is verified, and what is wrong.
     pub async fn audit(&self, name: &str) -> Result<Audit> {
         let node = self.node(name)?;
+        node.manager().refresh().await;
         let ledger = node.ledger();
         Ok(Audit {
             version: VERSION,

@@ -226,6 +226,15 @@ impl ManagerLink {
         self.fetch(&self.ready().await?).await
     }
 
+    /// The same before the ledger is read, so that what another node has just written is in it. A manager that is
+    /// away is no reason to doubt our own copy, or to wait.
+    pub async fn refresh(&self) {
+        let is_there = self.state.borrow().session.is_some();
+        if is_there {
+            let _ = tokio::time::timeout(PRESENCE_TIMEOUT, self.catch_up()).await;
+        }
+    }
+
     /// Where a node is, as far as the manager knows. It is rung, and with `relay` a channel to it is opened.
     pub async fn introduce(&self, node: NodeId, relay: bool) -> Result<Introduction> {
         match self.ask(&Request::Dial { network: self.network, node, relay }).await? {

@@ -446,7 +446,8 @@ impl Node {
     /// People and their nodes, with what the manager knows of their presence.
     pub async fn members(&self) -> Members {
         // Without the manager the list is still true, only without the lights.
-        let presence = self.manager.presence().await.ok();
+        let (presence, ()) = tokio::join!(self.manager.presence(), self.manager.refresh());
+        let presence = presence.ok();
         let ledger = self.ledger();
         let state = ledger.state();
         let seen = |id: NodeId| presence.as_ref()?.iter().find(|(node, _)| *node == id).map(|(_, at)| *at);

@@ -98,8 +98,9 @@ fn can(kind: &str) -> &'static [&'static str] {
     match kind {
         "rtsp" => &["play", "record", "talk"],
         "http" => &["read", "write"],
-        "tcp" => &["connect"],
+        "tcp" => &["connect", "exchange"],
         "udp" => &["exchange"],
+        "ip" => &["connect"],
         "mqtt" => &["publish", "subscribe"],
         _ => &[],
     }
