@@ -11,7 +11,7 @@ TIME ?= 60
 
 SCRIPTS = .ci/run demo/run tests/setup.sh tests/layering.sh tests/fuzz.sh
 
-.PHONY: help setup build release check fmt clippy scripts docs man completions layering test test-lab demo bench fuzz clean
+.PHONY: help setup build release check fmt clippy scripts docs man completions schema layering test test-lab demo bench fuzz clean
 .NOTPARALLEL:
 .DEFAULT_GOAL = help
 
@@ -54,6 +54,9 @@ man: ## the generated parts of the manual pages in man/, anew
 completions: ## the shells' completions in completions/, anew
 	REWRITE_COMPLETIONS=1 cargo test -p cococtl --test command completion
 
+schema: ## the JSON schemas in docs/schema, anew
+	REWRITE_SCHEMA=1 cargo test -p coconet --features schema --test schema
+
 layering: ## imports run one way
 	tests/layering.sh
 
@@ -63,6 +66,7 @@ layering: ## imports run one way
 test: setup fmt scripts layering clippy docs ## everything: the above, unit, property and end-to-end tests
 	cargo build --workspace --exclude coco-bench --bins --tests
 	$(if $(TEST_THREADS),RUST_TEST_THREADS=$(TEST_THREADS)) cargo test --workspace --exclude coco-bench --no-fail-fast $(ARGS)
+	cargo test -p coconet --features schema --test schema
 
 # One test at a time: the table has the times in it.
 test-lab: ## daemons behind NATs of every kind and players with every camera, shown; docs/*-matrix.md anew

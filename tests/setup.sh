@@ -43,6 +43,8 @@ packages() {
         echo musl-tools
         # Reading --json, sockets and processes from outside.
         echo jq iproute2 procps
+        # Answers are held against their schemas.
+        echo python3-jsonschema
         # A terminal for the dashboard; shells that complete commands.
         echo tmux zsh fish
         # What systemd thinks of the units that start the daemons.

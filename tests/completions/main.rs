@@ -19,7 +19,7 @@ const NAMES: [(&[&str], &[&str]); 12] = [
     (&["tunnel", "open", "d"], &["door"]),
     (&["tunnel", "open", "own"], &[]),
     (&["tunnel", "close", ""], &["own"]),
-    (&["node", "remove", "home", ""], &["camera", "viewer"]),
+    (&["node", "remove", "home", ""], &["camera", "guest", "viewer"]),
     (&["ping", "--network", "garden", ""], &["viewer"]),
     (&["network", "grant", "home", "a"], &["anna"]),
     (&["network", "grant", "home", "anna", ""], &["door"]),

@@ -33,12 +33,14 @@ mkdir -p /etc/coco
 echo '[lan]' > /etc/coco/camera.toml
 printf '127.0.0.1 localhost\n203.0.113.1 manager.example.org\n' > /etc/hosts
 ip link set lo up
-ip link add lan type dummy
+ip link add lan type veth peer name wall
 ip link set lan up
+ip link set wall up
 for host in 192.168.1.2 192.168.1.5 192.168.1.20 192.168.1.30 203.0.113.1; do ip address add $host/24 dev lan; done
 cd "$1"
 for file in camera cam bus; do printf 'viewer:sesame\n' > $file.login; done
 chmod 600 *.login
+printf 'listener 1883 192.168.1.5\nallow_anonymous true\n' > broker.conf
 cat > home.toml <<END
 network = "home"
 [users]
@@ -59,8 +61,9 @@ pub(crate) struct House {
     running: Vec<Process>,
     keeper: Process,
     lab: Rc<Lab>,
-    /// The manager's address, once it has one.
+    /// The manager's address, and the last URL that was printed.
     manager: String,
+    url: String,
 }
 
 impl House {
@@ -82,11 +85,14 @@ impl House {
         ]);
         let mut keeper = lab.start("house", make.arg(lab.path("files")));
         keeper.says("made");
-        let mut house = Self { lab, running: Vec::new(), keeper, manager: String::new() };
+        let mut house = Self { running: Vec::new(), keeper, lab, manager: String::new(), url: String::new() };
         let mut lan = house.inside(python("gi", "python3-gi").to_str().unwrap());
         let mut lan = house.lab.start("lan", lan.arg(source("tests/examples/lan.py")));
         lan.says("ready");
         house.running.push(lan);
+        let mut broker = house.inside(theirs("mosquitto").to_str().unwrap());
+        let broker = house.lab.start("broker", broker.args(["-c", "broker.conf"]));
+        house.running.push(broker);
         house
     }
 
@@ -94,7 +100,8 @@ impl House {
     pub(crate) fn run(&mut self, example: &str) -> Ran {
         let line =
             SUBSTITUTES.iter().fold(example.to_owned(), |line, (shown, meant)| line.replace(shown, meant));
-        let line = line.replace("{manager}", &self.manager);
+        let port = self.url.rsplit(':').next().and_then(|rest| rest.split('/').next()).unwrap_or_default();
+        let line = line.replace("{manager}", &self.manager).replace("{url}", &self.url).replace("{port}", port);
         if let Some(daemon) = stays(&line) {
             return self.start(daemon);
         }
@@ -111,6 +118,9 @@ impl House {
         }
         if said.starts_with("mgr1") {
             said.lines().next().unwrap_or_default().clone_into(&mut self.manager);
+        }
+        if said.contains("://127.0.0.1:") && !said.contains('\n') {
+            said.clone_into(&mut self.url);
         }
         ran
     }

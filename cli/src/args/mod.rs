@@ -169,7 +169,7 @@ what listens inside. /etc/hosts lists what there is. The exit status is the comm
 started, 127 when it is not there, 128 and the number of the signal that ended it.
 
 Examples:
-  $ cococtl run home -- ffplay rtsp://front-door.home.coco/
+  $ cococtl run home -- ffplay rtsp://front-door.home.coco/stream1
   $ cococtl run home --resource nas -- curl http://nas.home.coco/
   $ cococtl run home --shell")]
     Run(Run),

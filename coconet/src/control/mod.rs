@@ -124,8 +124,8 @@ pub struct Event {
     pub time_ms: u64,
     /// In which network, where it is about one.
     pub network: Option<String>,
-    /// A word: `manager-online`, `manager-offline`, `peer-connected`, `peer-lost`, `entry`,
-    /// `tunnel`, `refused`, `quota`, `alarm`.
+    /// A word: `manager-online`, `manager-offline`, `peer-connected`, `peer-lost`, `path`, `entry`,
+    /// `tunnel`, `ip`, `refused`, `quota`, `alarm`.
     pub kind: String,
     /// For people.
     pub message: String,
