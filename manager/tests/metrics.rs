@@ -8,7 +8,7 @@ mod http;
 #[path = "house/program.rs"]
 mod program;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::sync::atomic::Ordering;
 
@@ -87,6 +87,61 @@ async fn the_page_says_who_is_here_what_was_refused_and_what_was_relayed() {
     assert!(ids.iter().all(|id| !page.contains(id)), "a node is named");
     assert_eq!(soon(get(address, "/")).await.0, 404);
     house.close().await;
+}
+
+/// The rows of the table of `docs/operating.md` whose first heading is `first`, cell by cell.
+fn told(first: &str) -> Vec<Vec<String>> {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operating.md")).unwrap();
+    let rows = page.lines().skip_while(|line| !line.starts_with(&format!("| {first} |"))).skip(2);
+    let cells = |line: &str| line.split('|').skip(1).map(|cell| cell.trim().replace('`', "")).collect();
+    rows.take_while(|line| line.starts_with('|')).map(cells).collect()
+}
+
+/// The labels of a sample, by name.
+fn labels(sample: &str) -> Vec<(String, String)> {
+    let labels = sample.split_once('{').map_or("", |(_, labels)| labels.trim_end_matches('}'));
+    let labels = labels.split(',').filter_map(|label| label.split_once('='));
+    labels.map(|(name, value)| (name.to_owned(), value.replace('"', ""))).collect()
+}
+
+#[tokio::test]
+async fn the_page_for_operators_names_every_series_and_no_other() {
+    let house = House::with(Memory::default(), watched);
+    let (mut laptop, mut cam) = (house.node(1).await, house.node(2).await);
+    laptop.founds("home").await;
+    let invite = laptop.invites(9, 1).await;
+    cam.joins(&invite, "cam").await;
+    laptop.fetches(invite.network).await;
+    let (_stream, _) = cam.registers(&[]).await;
+    let channel = laptop.dials(cam.id()).await.unwrap();
+    // Of a network that had nothing relayed there is no sample.
+    laptop.relays(house.address, channel, 1000, 1);
+    let (_, page) = soon(get(house.metrics.unwrap(), "/metrics")).await;
+    house.close().await;
+
+    let samples = samples(&page);
+    let served: BTreeMap<String, (String, BTreeSet<String>)> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
+        .map(|(series, kind)| {
+            let of = samples.keys().filter(|sample| sample.split('{').next() == Some(series));
+            let labels = of.flat_map(|sample| labels(sample)).map(|(name, _)| name).collect();
+            (series.to_owned(), (kind.to_owned(), labels))
+        })
+        .collect();
+    let listed = told("series").into_iter().map(|row| {
+        let labels = row[2].split(", ").filter(|label| !label.is_empty()).map(str::to_owned).collect();
+        (row[0].clone(), (row[1].clone(), labels))
+    });
+    assert_eq!(listed.collect::<BTreeMap<_, _>>(), served);
+
+    for (table, series) in [("refused", "refused_total"), ("dropped", "relay_dropped_packets_total")] {
+        let of = samples.keys().filter(|sample| sample.starts_with(&format!("coco_manager_{series}{{")));
+        let served: BTreeSet<String> = of.flat_map(|sample| labels(sample)).map(|(_, value)| value).collect();
+        let listed =
+            told(table).into_iter().flat_map(|row| row[0].split(", ").map(str::to_owned).collect::<Vec<_>>());
+        assert_eq!(listed.collect::<BTreeSet<_>>(), served, "{series}");
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The daemon's figures by HTTP.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -78,6 +79,23 @@ fn the_page_is_there_for_this_machine_and_nothing_else_is() {
             assert!(!body.contains("coco_"), "{body}");
         }
     });
+}
+
+#[test]
+fn the_page_for_operators_names_every_figure_and_no_other() {
+    let manual = include_str!("../../docs/operating.md");
+    let rows = manual.lines().skip_while(|line| !line.starts_with("| figure |")).skip(2);
+    let told: BTreeSet<String> = rows
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| {
+            let cells: Vec<String> = line.split('|').map(|cell| cell.trim().replace('`', "")).collect();
+            format!("{} {}", cells[1], cells[2])
+        })
+        .collect();
+    let served = answered(|address| get(address, "GET /metrics", &address.to_string()).1);
+    let served: BTreeSet<String> =
+        served.lines().filter_map(|line| line.strip_prefix("# TYPE ")).map(str::to_owned).collect();
+    assert_eq!(told, served);
 }
 
 #[test]
