@@ -101,7 +101,8 @@ impl House {
         let line =
             SUBSTITUTES.iter().fold(example.to_owned(), |line, (shown, meant)| line.replace(shown, meant));
         let port = self.url.rsplit(':').next().and_then(|rest| rest.split('/').next()).unwrap_or_default();
-        let line = line.replace("{manager}", &self.manager).replace("{url}", &self.url).replace("{port}", port);
+        let line =
+            line.replace("{manager}", &self.manager).replace("{url}", &self.url).replace("{port}", port);
         if let Some(daemon) = stays(&line) {
             return self.start(daemon);
         }

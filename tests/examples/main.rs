@@ -83,9 +83,12 @@ fn pages_of_programs_have_examples() {
 fn nothing_is_left_out_that_no_page_shows() {
     let shown = shown();
     let commands: BTreeSet<&String> = shown.values().flatten().collect();
-    let unused: Vec<_> =
-        LEFT_OUT.iter().filter(|(begin, _)| !commands.iter().any(|command| command.starts_with(begin))).collect();
+    let unused: Vec<_> = LEFT_OUT
+        .iter()
+        .filter(|(begin, _)| !commands.iter().any(|command| command.starts_with(begin)))
+        .collect();
     assert!(unused.is_empty(), "no page shows {unused:?}");
-    let unused: Vec<_> = BEFORE.iter().filter(|(page, _)| !shown.contains_key(*page)).map(|(page, _)| page).collect();
+    let unused: Vec<_> =
+        BEFORE.iter().filter(|(page, _)| !shown.contains_key(*page)).map(|(page, _)| page).collect();
     assert!(unused.is_empty(), "no page is called {unused:?}");
 }

@@ -99,7 +99,14 @@ pub(crate) const BEFORE: [(&str, &[&[&str]]); 14] = [
     ("cococtl-tunnel.1", &[&DAEMON, &[NETWORK[0]], &PLAYER]),
     ("README.md: ", &[&DAEMON, &[NETWORK[0]], &PLAYER]),
     ("README.md: Your first network", &[]),
-    ("README.md: Packets", &[&MANAGER, &CAMERA, &["cocod --app desk &", CAMERA[3], "cococtl --app desk network join --file invite.txt"]]),
+    (
+        "README.md: Packets",
+        &[
+            &MANAGER,
+            &CAMERA,
+            &["cocod --app desk &", CAMERA[3], "cococtl --app desk network join --file invite.txt"],
+        ],
+    ),
     ("README.md: Cameras", &[&MANAGER, &CAMERA]),
     ("README.md: Web pages and APIs", &[&MANAGER, &CAMERA, &NEIGHBOUR]),
     (

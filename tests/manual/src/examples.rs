@@ -36,7 +36,8 @@ mod tests {
 
     #[test]
     fn the_commands_of_markdown_are_those_between_fences() {
-        let text = "# t\n```\n$ one\nout\n```\n$ not this\n## Next\n## Empty\n## Last\n```\n$ two # why\n```\n";
+        let text =
+            "# t\n```\n$ one\nout\n```\n$ not this\n## Next\n## Empty\n## Last\n```\n$ two # why\n```\n";
         let expected = [("", "one"), ("Last", "two # why")];
         let expected = expected.map(|(title, command)| (title.to_owned(), vec![command.to_owned()]));
         assert_eq!(of_markdown(text), expected);
