@@ -11,6 +11,7 @@ mod errors;
 mod hostile;
 mod ledger;
 mod membership;
+mod pages;
 mod results;
 mod terminal;
 mod usage;
