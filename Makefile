@@ -8,10 +8,17 @@ TEST_THREADS ?=
 ARGS ?=
 # Seconds for each fuzz target.
 TIME ?= 60
+# Where `make install` puts things: below PREFIX, with DESTDIR before it for whoever makes a package.
+PREFIX ?= /usr/local
+DESTDIR ?=
+# The platform of `make musl`.
+MUSL ?= $(shell uname -m)-unknown-linux-musl
 
-SCRIPTS = .ci/run demo/run tests/setup.sh tests/layering.sh tests/fuzz.sh
+SCRIPTS = .ci/run demo/run tests/setup.sh tests/layering.sh tests/fuzz.sh tests/deb.sh tests/musl.sh \
+	contrib/install.sh contrib/deb.sh contrib/debian/cocod/* contrib/debian/coco-manager/*
 
-.PHONY: help setup build release check fmt clippy scripts docs man completions schema layering test test-lab demo bench fuzz clean
+.PHONY: help setup build release install uninstall deb musl check fmt clippy scripts docs man completions schema layering \
+	test test-lab test-deb test-musl demo bench fuzz clean
 .NOTPARALLEL:
 .DEFAULT_GOAL = help
 
@@ -20,14 +27,30 @@ help: ## list the targets
 
 demo: ## watch a camera through a tunnel; ONCE=1 leaves after the proof, COCO_BIN=DIR takes other binaries
 	@tests/setup.sh demo
-	$(if $(COCO_BIN),,cargo build --release --workspace --bins)
+	$(if $(COCO_BIN),,cargo build --release --workspace --exclude coco-bench --bins)
 	@demo/run
 
 build: ## the three binaries for development, in target/debug
 	cargo build --workspace --bins
 
 release: ## the three binaries for use, in target/release
-	cargo build --release --workspace --bins
+	cargo build --release --workspace --exclude coco-bench --bins
+
+install: ## put what `make release` has built below PREFIX=/usr/local (root), or DESTDIR before it
+	@PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) contrib/install.sh install
+
+uninstall: ## take it away again
+	@PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) contrib/install.sh uninstall
+
+deb: release ## Debian packages of this version, in target/deb
+	@tests/setup.sh deb
+	@contrib/deb.sh
+
+# The link editor and the C compiler for musl are Debian's; SQLite and ring are compiled by it.
+musl: ## the three binaries linked statically, for any Linux of this machine's kind
+	@tests/setup.sh musl
+	rustup target add $(MUSL)
+	cargo build --release --workspace --exclude coco-bench --bins --target $(MUSL)
 
 setup: ## install what the tests need (root), or print the command
 	@tests/setup.sh test
@@ -67,6 +90,17 @@ test: setup fmt scripts layering clippy docs ## everything: the above, unit, pro
 	cargo build --workspace --exclude coco-bench --bins --tests
 	$(if $(TEST_THREADS),RUST_TEST_THREADS=$(TEST_THREADS)) cargo test --workspace --exclude coco-bench --no-fail-fast $(ARGS)
 	cargo test -p coconet --features schema --test schema
+
+test-deb: deb ## install, upgrade, remove and purge the packages in a copy of this machine (root)
+	@mkdir -p target/deb/test/old target/deb/test/new
+	@rm -f target/deb/test/*/*.deb
+	@cp target/deb/*.deb target/deb/test/old/
+	@OUT=target/deb/test/new contrib/deb.sh 999.0.0-1
+	@tests/deb.sh target/deb/test
+
+test-musl: musl ## the statically linked binaries carry a camera's picture
+	@tests/setup.sh demo
+	@tests/musl.sh $(MUSL)
 
 # One test at a time: the table has the times in it.
 test-lab: ## daemons behind NATs of every kind and players with every camera, shown; docs/*-matrix.md anew

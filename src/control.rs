@@ -35,6 +35,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::daemon::Daemon;
+use crate::daemon::jobs::{self, whole};
 use crate::fault::{Fault, Result};
 
 const JSON: &str = "application/json";
@@ -157,6 +158,7 @@ fn router(daemon: Arc<Daemon>) -> Router {
         .route("/v1/cameras", post(cameras))
         .route("/v1/ping", post(ping))
         .route("/v1/doctor", get(doctor))
+        .route("/v1/progress", get(async |State(d): Shared| json(&d.progress())))
         .route("/v1/events", get(events))
         .route("/v1/events/recent", get(recent_events))
         .fallback(async || {
@@ -230,14 +232,20 @@ async fn network(State(daemon): Shared, UrlPath(name): UrlPath<String>) -> Respo
 
 async fn create(State(daemon): Shared, body: Bytes) -> Response {
     match read(&body) {
-        Ok(request) => answer(daemon.create(request).await),
+        Ok(request) => {
+            let (_asking, asked) = jobs::request();
+            answer(whole(async move { daemon.create(request, asked).await }).await)
+        }
         Err(fault) => answer::<()>(Err(fault)),
     }
 }
 
 async fn join(State(daemon): Shared, body: Bytes) -> Response {
     match read(&body) {
-        Ok(request) => answer(daemon.join(request).await),
+        Ok(request) => {
+            let (_asking, asked) = jobs::request();
+            answer(whole(async move { daemon.join(request, asked).await }).await)
+        }
         Err(fault) => answer::<()>(Err(fault)),
     }
 }
@@ -247,12 +255,12 @@ async fn leave(
     UrlPath(name): UrlPath<String>,
     Query(query): Query<LeaveQuery>,
 ) -> Response {
-    answer(daemon.leave(&name, query.forget).await)
+    answer(whole(async move { daemon.leave(&name, query.forget).await }).await)
 }
 
 async fn invite(State(daemon): Shared, UrlPath(name): UrlPath<String>, body: Bytes) -> Response {
     match read(&body) {
-        Ok(request) => answer(daemon.invite(&name, request).await),
+        Ok(request) => answer(whole(async move { daemon.invite(&name, request).await }).await),
         Err(fault) => answer::<()>(Err(fault)),
     }
 }
@@ -262,12 +270,12 @@ async fn members(State(daemon): Shared, UrlPath(name): UrlPath<String>) -> Respo
 }
 
 async fn remove_node(State(daemon): Shared, UrlPath((name, node)): UrlPath<(String, String)>) -> Response {
-    answer(daemon.remove_node(&name, &node).await)
+    answer(whole(async move { daemon.remove_node(&name, &node).await }).await)
 }
 
 async fn change(State(daemon): Shared, UrlPath(name): UrlPath<String>, body: Bytes) -> Response {
     match read(&body) {
-        Ok(request) => answer(daemon.change(&name, request).await),
+        Ok(request) => answer(whole(async move { daemon.change(&name, request).await }).await),
         Err(fault) => answer::<()>(Err(fault)),
     }
 }
@@ -304,12 +312,15 @@ async fn usage(
 }
 
 async fn recovery_key(State(daemon): Shared, UrlPath(name): UrlPath<String>) -> Response {
-    answer(daemon.recovery_key(&name).await)
+    answer(whole(async move { daemon.recovery_key(&name).await }).await)
 }
 
 async fn recover(State(daemon): Shared, body: Bytes) -> Response {
     match read(&body) {
-        Ok(request) => answer(daemon.recover(request).await),
+        Ok(request) => {
+            let (_asking, asked) = jobs::request();
+            answer(whole(async move { daemon.recover(request, asked).await }).await)
+        }
         Err(fault) => answer::<()>(Err(fault)),
     }
 }
@@ -319,12 +330,12 @@ async fn close(
     UrlPath(what): UrlPath<String>,
     Query(query): Query<NetworkQuery>,
 ) -> Response {
-    answer(daemon.close(&what, query.network.as_ref()).await)
+    answer(whole(async move { daemon.close(&what, query.network.as_ref()).await }).await)
 }
 
 async fn expose(State(daemon): Shared, body: Bytes) -> Response {
     match read(&body) {
-        Ok(request) => answer(daemon.expose(request).await),
+        Ok(request) => answer(whole(async move { daemon.expose(request).await }).await),
         Err(fault) => answer::<()>(Err(fault)),
     }
 }

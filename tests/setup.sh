@@ -2,7 +2,7 @@
 # What coco needs from the machine: says so or, run as root on Debian, installs what is missing.
 # Asks dpkg first and touches the network only when something is missing, so running it always is cheap.
 #
-# usage: tests/setup.sh [build|demo|test|bench]     (test by default: everything)
+# usage: tests/setup.sh [build|demo|test|bench|deb|musl]     (test by default: everything)
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -12,6 +12,16 @@ packages() {
     build)
         # A C compiler, for SQLite and ring.
         echo gcc libc6-dev make
+        ;;
+    deb)
+        packages build
+        # What the programs need of the C library, and their symbols away.
+        echo dpkg-dev binutils
+        ;;
+    musl)
+        packages build
+        # A C compiler for SQLite and ring.
+        echo musl-tools
         ;;
     bench)
         packages build
@@ -53,7 +63,7 @@ packages() {
         echo shellcheck mandoc
         ;;
     *)
-        fail "no package group '$1'" "use build, demo, test or bench"
+        fail "no package group '$1'" "use build, demo, test, bench, deb or musl"
         ;;
     esac
 }

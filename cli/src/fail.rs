@@ -18,6 +18,9 @@ use crate::run::Failed;
 /// The exit code of [`Fail::WouldChange`]: behind those of [`ErrorKind`].
 const WOULD_CHANGE: u8 = 9;
 
+/// The exit code of [`Fail::Interrupted`]: a shell's for a program that Ctrl-C has ended.
+const INTERRUPTED: u8 = 130;
+
 /// Most causes of one error that are printed.
 const CAUSES_MAX: usize = 16;
 
@@ -28,6 +31,8 @@ pub(crate) enum Fail {
     OutputClosed,
     /// A dry run found something to do, and has told it: no error either.
     WouldChange,
+    /// Ctrl-C: no error, and what is said is how things stand.
+    Interrupted(Vec<String>),
     /// An error.
     Error(Box<Told>),
 }
@@ -106,6 +111,7 @@ impl Fail {
         match self {
             Self::OutputClosed => Self::OutputClosed,
             Self::WouldChange => Self::WouldChange,
+            Self::Interrupted(lines) => Self::Interrupted(lines),
             Self::Error(mut told) => {
                 told.causes.insert(0, std::mem::replace(&mut told.message, message.into()));
                 Self::Error(told)
@@ -143,7 +149,7 @@ impl Fail {
     /// Its kind, of an error.
     pub(crate) fn kind(&self) -> Option<ErrorKind> {
         match self {
-            Self::OutputClosed | Self::WouldChange => None,
+            Self::OutputClosed | Self::WouldChange | Self::Interrupted(_) => None,
             Self::Error(told) => Some(told.kind),
         }
     }
@@ -165,7 +171,7 @@ impl Fail {
     /// Its message, in one line with its causes.
     pub(crate) fn summary(&self) -> String {
         match self {
-            Self::OutputClosed | Self::WouldChange => String::new(),
+            Self::OutputClosed | Self::WouldChange | Self::Interrupted(_) => String::new(),
             Self::Error(told) => {
                 let causes = told.causes.iter().map(|cause| format!(": {cause}"));
                 format!("{}{}", told.message, causes.collect::<String>())
@@ -178,6 +184,10 @@ impl Fail {
         match self {
             Self::OutputClosed => ExitCode::SUCCESS,
             Self::WouldChange => ExitCode::from(WOULD_CHANGE),
+            Self::Interrupted(lines) => {
+                complain(&lines.iter().map(|line| clean(line)).collect::<Vec<_>>());
+                ExitCode::from(INTERRUPTED)
+            }
             Self::Error(told) => {
                 complain(&told.lines());
                 ExitCode::from(told.code.unwrap_or(told.kind.exit_code()))
@@ -203,7 +213,7 @@ mod tests {
 
     fn lines(fail: &Fail) -> Vec<String> {
         match fail {
-            Fail::OutputClosed | Fail::WouldChange => Vec::new(),
+            Fail::OutputClosed | Fail::WouldChange | Fail::Interrupted(_) => Vec::new(),
             Fail::Error(told) => told.lines(),
         }
     }
@@ -217,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_change_has_a_code_of_its_own() {
+    fn what_would_change_and_what_was_interrupted_have_codes_of_their_own() {
         let kinds = [
             ErrorKind::Failed,
             ErrorKind::Usage,
@@ -228,7 +238,7 @@ mod tests {
             ErrorKind::Quota,
             ErrorKind::NotAMember,
         ];
-        assert!(kinds.iter().all(|kind| kind.exit_code() != WOULD_CHANGE));
+        assert!(kinds.iter().all(|kind| ![WOULD_CHANGE, INTERRUPTED].contains(&kind.exit_code())));
     }
 
     #[test]

@@ -17,6 +17,8 @@ mod complete;
 mod dashboard;
 mod duration;
 mod fail;
+mod interrupt;
+mod line;
 #[cfg(test)]
 mod manual;
 mod place;

@@ -1,7 +1,7 @@
 //! Which daemon: the options of this call, then the environment, then the default app.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use coconet::control::paths::{DEFAULT_APP, Environment};
 use coconet::name::Name;
@@ -14,6 +14,9 @@ pub(crate) const APP_VARIABLE: &str = "COCO_APP";
 
 /// The socket that is meant, where neither `--socket` nor `--app` is given.
 pub(crate) const SOCKET_VARIABLE: &str = "COCO_SOCKET";
+
+/// Where the sockets of the system's daemons are: there when any of them is.
+const SYSTEM_SOCKETS: &str = "/run/coco";
 
 /// The daemon of this call.
 #[derive(Debug, Clone)]
@@ -50,12 +53,37 @@ impl Place {
             Fail::usage("there is neither HOME nor XDG_RUNTIME_DIR to find the socket by")
                 .hint("cococtl --socket PATH, the same path that cocod was given")
         })?;
-        Ok(Self { socket, me, start: format!("cocod --app {app}") })
+        let root = nix::unistd::geteuid().is_root();
+        let has_unit = units(root).iter().any(|dir| Path::new(dir).join("cocod@.service").exists());
+        Ok(Self { start: start(&app, root, has_unit, Path::new(SYSTEM_SOCKETS).exists()), socket, me })
     }
 
     fn at(socket: PathBuf, me: String) -> Self {
         let start = format!("cocod --app NAME --socket {}", word(&socket.to_string_lossy()));
         Self { socket, me, start }
+    }
+}
+
+/// The command that starts the daemon of `app`; where a service manager has a unit for it, that one's as well. What
+/// looks like no daemon to a user may be the system's, which only root may talk to.
+fn start(app: &Name, root: bool, has_unit: bool, system: bool) -> String {
+    let manager = if root { "systemctl" } else { "systemctl --user" };
+    let mut start = format!("cocod --app {app}");
+    if has_unit {
+        start += &format!(", or {manager} enable --now cocod@{app}.socket cocod@{app}.service");
+    }
+    if system && !root {
+        start += &format!("; of a daemon of the system: sudo cococtl --app {app}");
+    }
+    start
+}
+
+/// Where service managers have the units of packages and administrators.
+fn units(root: bool) -> [&'static str; 3] {
+    if root {
+        ["/etc/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system"]
+    } else {
+        ["/etc/systemd/user", "/usr/local/lib/systemd/user", "/usr/lib/systemd/user"]
     }
 }
 
@@ -108,7 +136,23 @@ pub(crate) fn word(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
     use super::*;
+
+    #[test]
+    fn a_daemon_that_is_not_there_is_started_by_hand_or_by_whoever_has_a_unit_for_it() {
+        let app = "camera".parse().unwrap();
+        assert_eq!(start(&app, false, false, false), "cocod --app camera");
+        assert_eq!(
+            start(&app, true, true, true),
+            "cocod --app camera, or systemctl enable --now cocod@camera.socket cocod@camera.service"
+        );
+        assert_eq!(
+            start(&app, false, true, true),
+            "cocod --app camera, or systemctl --user enable --now cocod@camera.socket cocod@camera.service; of a \
+             daemon of the system: sudo cococtl --app camera"
+        );
+    }
 
     #[test]
     fn a_path_in_a_hint_can_be_pasted() {

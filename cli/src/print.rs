@@ -4,6 +4,7 @@
 //! as JSON it is passed on as it came, on one line, with what could act on a terminal escaped.
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use coconet::invite::INVITE_TEXT_MAX;
 use coconet::name::{SHOWN_MAX, shown};
@@ -15,6 +16,12 @@ use crate::fail::Fail;
 /// Longest line of the daemon's text that is printed, in characters: an invite is one, and a URL with
 /// its path is longer than [`SHOWN_MAX`] too.
 const LINE_MAX: usize = INVITE_TEXT_MAX;
+
+/// To the begin of the terminal's line, and what is behind it away.
+const ANEW: &str = "\r\x1b[K";
+
+/// Whether a line is on the terminal that goes before anything else is printed.
+static PASSING: AtomicBool = AtomicBool::new(false);
 
 /// Where results go, and in which form.
 #[derive(Debug, Clone, Copy)]
@@ -72,8 +79,27 @@ impl Printer {
     }
 }
 
+/// Shows a line on the terminal that stderr is, in the place of the one that was shown so; [`pass`] takes it away.
+pub(crate) fn show(line: &str) {
+    PASSING.store(true, Ordering::Relaxed);
+    raw(&format!("{ANEW}{line}"));
+}
+
+/// Takes away what [`show`] has shown.
+pub(crate) fn pass() {
+    if PASSING.swap(false, Ordering::Relaxed) {
+        raw(ANEW);
+    }
+}
+
+fn raw(text: &str) {
+    let mut stderr = io::stderr().lock();
+    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+}
+
 /// Lines to stderr. Nothing can be done when that fails.
 pub(crate) fn complain(lines: &[String]) {
+    pass();
     let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
@@ -86,6 +112,7 @@ pub(crate) fn clean(text: &str) -> String {
 }
 
 fn write(text: &str) -> Result<(), Fail> {
+    pass();
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Fail::output)
 }

@@ -5,13 +5,14 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read};
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::PathBuf;
 
 use coconet::invite::INVITE_TEXT_MAX;
 use coconet::recovery::RECOVERY_TEXT_MAX;
 use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 
 use crate::fail::Fail;
+use crate::interrupt::aside;
 use crate::place::word;
 use crate::print::Printer;
 
@@ -33,33 +34,42 @@ const READ_MAX: u64 =
 impl Secret {
     /// The secret in `given` or else in `file`; `-` is stdin. Mail and chat programs cut long lines, and
     /// nothing in a secret is a space: they are left out.
-    pub(crate) fn read(self, out: Printer, given: Option<&str>, file: Option<&Path>) -> Result<String, Fail> {
+    pub(crate) async fn read(
+        self,
+        out: Printer,
+        given: Option<String>,
+        file: Option<PathBuf>,
+    ) -> Result<String, Fail> {
         let text = match (given, file) {
-            (Some("-"), _) => self.on_stdin(out)?,
-            (Some(given), _) => given.to_owned(),
-            (None, Some(file)) => self.in_file(file)?,
+            (Some(given), _) if given == "-" => self.on_stdin(out).await?,
+            (Some(given), _) => given,
+            (None, Some(file)) => self.in_file(file).await?,
             (None, None) => return Err(Fail::usage(format!("the {} is missing", self.what))),
         };
         Ok(text.split_whitespace().collect())
     }
 
-    fn on_stdin(self, out: Printer) -> Result<String, Fail> {
-        let stdin = io::stdin();
-        if !stdin.is_terminal() {
-            return bounded(stdin.lock()).map_err(|error| self.unreadable("stdin", error));
+    async fn on_stdin(self, out: Printer) -> Result<String, Fail> {
+        if !io::stdin().is_terminal() {
+            let read = aside(|| bounded(io::stdin().lock())).await;
+            return read.map_err(|error| self.unreadable("stdin", error));
         }
         let quiet = if self.shown { None } else { Some(Quiet::now()) };
         let quiet = quiet.transpose().map_err(|error| self.unreadable("the terminal", error.into()))?;
         out.note(&format!("paste the {}, then press Enter:", self.what));
-        let mut line = String::new();
-        let read = stdin.lock().take(READ_MAX).read_line(&mut line);
+        let line = aside(|| {
+            let mut line = String::new();
+            io::stdin().lock().take(READ_MAX).read_line(&mut line).map(|_| line)
+        });
+        let line = line.await;
         drop(quiet);
-        read.map(|_| line).map_err(|error| self.unreadable("stdin", error))
+        line.map_err(|error| self.unreadable("stdin", error))
     }
 
-    fn in_file(self, file: &Path) -> Result<String, Fail> {
-        let opened = File::open(file).and_then(|file| bounded(BufReader::new(file)));
-        opened.map_err(|error| self.unreadable(&word(&file.to_string_lossy()), error))
+    async fn in_file(self, file: PathBuf) -> Result<String, Fail> {
+        let name = word(&file.to_string_lossy());
+        let read = aside(move || bounded(BufReader::new(File::open(file)?))).await;
+        read.map_err(|error| self.unreadable(&name, error))
     }
 
     fn unreadable(self, from: &str, error: io::Error) -> Fail {

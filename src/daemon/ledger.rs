@@ -12,6 +12,7 @@ use coconet::manager_addr::ManagerAddr;
 use coconet::name::Name;
 use coconet::recovery::Recovery;
 
+use super::jobs::Asked;
 use super::{Daemon, done};
 use crate::fault::{Fault, Result};
 use crate::node::{Node, found, node_name};
@@ -128,14 +129,15 @@ impl Daemon {
     }
 
     /// Join as the owner's next app, by an offline key.
-    pub async fn recover(&self, request: Recover) -> Result<Network> {
+    pub async fn recover(&self, request: Recover, asked: Asked) -> Result<Network> {
         let recovery: Recovery = request.key.parse().map_err(|error: coconet::recovery::RecoveryError| {
             Fault::usage("cannot use that key").because(&error)
         })?;
         self.make_way(recovery.network).await?;
         let insist = request.node_name.is_some();
         let name = request.node_name.unwrap_or_else(|| self.own_name());
-        let founded = found::recover(&recovery, &name, insist, self.uplink()).await?;
+        let mut job = self.jobs.begin(recovery.network.full(), asked);
+        let founded = found::recover(&recovery, &name, insist, self.uplink(), &mut job).await?;
         self.settle(founded).await
     }
 }

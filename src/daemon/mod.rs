@@ -1,5 +1,6 @@
 //! The daemon: its networks, its tunnels, and what one can ask of them.
 
+pub mod jobs;
 mod ledger;
 
 use std::collections::BTreeMap;
@@ -14,8 +15,8 @@ use coco_tunnel::forward::Service;
 use coconet::calendar::MonthError;
 use coconet::control::{
     Cameras, CreateInvite, CreateNetwork, Doctor, Done, Expose, FindCameras, InvitePurpose, Invited,
-    JoinNetwork, Members, Network, Networks, OPEN_TIMEOUT_S, Open, Ping, Pong, RUN_RESOURCES_MAX, Run,
-    SandboxLayer, SandboxState, Status, Tunnel, Tunnels, Usage, VERSION,
+    JoinNetwork, Members, Network, Networks, OPEN_TIMEOUT_S, Open, Ping, Pong, Progress, RUN_RESOURCES_MAX,
+    Run, SandboxLayer, SandboxState, Status, Tunnel, Tunnels, Usage, VERSION,
 };
 use coconet::grant::Capabilities;
 use coconet::id::NetworkId;
@@ -55,6 +56,7 @@ use crate::surroundings::links::Links;
 use crate::tunnel::{
     Exposure, Ground, Listener, Opened, OpenedOptions, SocketDirs, Sockets, Transports, target_answers,
 };
+use jobs::{Asked, Jobs, whole};
 
 /// Longest life of an invite, in seconds: a year.
 pub const INVITE_LIFE_MAX_S: u64 = 365 * 24 * 3600;
@@ -81,6 +83,7 @@ pub struct Daemon {
     networks: Mutex<BTreeMap<Name, Arc<Node>>>,
     tunnels: Mutex<BTreeMap<u64, Arc<Opened>>>,
     runs: Runs,
+    jobs: Jobs,
     /// Held while a network or a tunnel that works is written down or forgotten, so that of two requests
     /// for one thing only one gets it.
     adding: tokio::sync::Mutex<()>,
@@ -117,6 +120,7 @@ impl Daemon {
             networks: Mutex::default(),
             tunnels: Mutex::default(),
             runs: Runs::default(),
+            jobs: Jobs::default(),
             adding: tokio::sync::Mutex::default(),
         });
         for row in daemon.store.networks().await? {
@@ -219,8 +223,13 @@ impl Daemon {
         Ok(self.node(name)?.status())
     }
 
+    /// How far the networks are that are being founded and joined.
+    pub fn progress(&self) -> Progress {
+        self.jobs.progress()
+    }
+
     /// Found a network.
-    pub async fn create(&self, request: CreateNetwork) -> Result<Network> {
+    pub async fn create(&self, request: CreateNetwork, asked: Asked) -> Result<Network> {
         self.require_new(&request.name)?;
         let manager: ManagerAddr = request.manager.parse().map_err(|error| {
             Fault::usage("not a manager address")
@@ -229,12 +238,13 @@ impl Daemon {
         })?;
         let user = request.user.unwrap_or_else(|| Name::closest("owner", "owner"));
         let node_name = request.node_name.unwrap_or_else(|| self.own_name());
-        let founded = found::create(&request.name, user, node_name, manager, &self.uplink).await?;
+        let mut job = self.jobs.begin(request.name.to_string(), asked);
+        let founded = found::create(&request.name, user, node_name, manager, &self.uplink, &mut job).await?;
         self.settle(founded).await
     }
 
     /// Join a network.
-    pub async fn join(&self, request: JoinNetwork) -> Result<Network> {
+    pub async fn join(&self, request: JoinNetwork, asked: Asked) -> Result<Network> {
         let invitation: Invitation = request.invite.parse().map_err(|error| {
             Fault::usage("not an invite")
                 .because(&error)
@@ -243,7 +253,8 @@ impl Daemon {
         self.make_way(invitation.network).await?;
         let insist = request.node_name.is_some();
         let name = request.node_name.unwrap_or_else(|| self.own_name());
-        let founded = found::join(&invitation, &name, insist, &self.uplink).await?;
+        let mut job = self.jobs.begin(invitation.network.full(), asked);
+        let founded = found::join(&invitation, &name, insist, &self.uplink, &mut job).await?;
         self.settle(founded).await
     }
 
@@ -365,7 +376,7 @@ impl Daemon {
     }
 
     /// Open a resource on a local listener, and wait until it works.
-    pub async fn open(&self, request: Open) -> Result<Tunnel> {
+    pub async fn open(self: &Arc<Self>, request: Open) -> Result<Tunnel> {
         let node = self.node_or_only(request.network.as_ref())?;
         node.require_member()?;
         let wait = Duration::from_secs(request.timeout_s.unwrap_or(OPEN_TIMEOUT_S).clamp(1, WAIT_MAX_S));
@@ -411,11 +422,19 @@ impl Daemon {
                     .hint(format!("is the exporting node online? cococtl network members {}", node.name())));
             }
         }
+        let daemon = Arc::clone(self);
+        whole(async move { daemon.keep(trial, request.path, allow).await }).await
+    }
+
+    /// Remember a tunnel that works.
+    async fn keep(&self, trial: Trial, mode: PathMode, allow: Option<Rules>) -> Result<Tunnel> {
+        let opened = trial.opened()?;
+        let (node, resource) = (Arc::clone(opened.node()), opened.resource().clone());
         let _adding = self.adding.lock().await;
         self.require_joined(&node)?;
-        self.require_not_open(&node, &request.resource)?;
-        let end = TunnelEnd::Opened(trial.opened()?.place().to_string(), request.path, allow);
-        let id = self.store.add_tunnel(node.network(), request.resource, end).await?;
+        self.require_not_open(&node, &resource)?;
+        let end = TunnelEnd::Opened(opened.place().to_string(), mode, allow);
+        let id = self.store.add_tunnel(node.network(), resource, end).await?;
         let opened = trial.passed()?;
         opened.number(id);
         lock(&self.tunnels).insert(id, Arc::clone(&opened));

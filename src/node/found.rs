@@ -18,12 +18,17 @@ use zeroize::Zeroizing;
 use super::uplink::{self, Uplink};
 use super::{Node, bind, book, manager};
 use crate::clock;
+use crate::daemon::jobs::Job;
 use crate::fault::{Fault, Result};
 use crate::random;
 use crate::store::EntryRow;
 
 /// Tries to join while others join or write too.
 const JOIN_TRIES: usize = 64;
+
+/// Entries that are verified before other tasks have their turn: some ten milliseconds, where the entries are there
+/// already.
+const YIELD_AFTER: usize = 64;
 
 /// How long the invite lives by which a recovery key, or its holder, joins: it is used at once.
 const RECOVERY_INVITE_LIFE_MS: u64 = 10 * 60 * 1000;
@@ -48,6 +53,7 @@ pub async fn create(
     node_name: Name,
     manager: ManagerAddr,
     uplink: &Uplink,
+    job: &mut Job,
 ) -> Result<Founded> {
     let keys = fresh_keys()?;
     let genesis = Genesis {
@@ -62,7 +68,9 @@ pub async fn create(
     let none = NetworkId(coconet::id::Hash::ZERO);
     let draft = Draft::new(&keys, none, none.0, &Op::Genesis(genesis), fresh_blind()?);
     let endpoint = bind(&keys, &uplink.listen, 0)?;
-    let reached = uplink::reach(&endpoint, std::slice::from_ref(&manager), uplink).await?;
+    let managers = std::slice::from_ref(&manager);
+    let reached = job.while_asked(uplink::reach(&endpoint, managers, uplink)).await?;
+    job.commit();
     match manager::ask(&reached.session, &Request::Append(draft)).await? {
         Response::Stamped(entry) => {
             let ledger = Ledger::begin(&entry)?;
@@ -74,13 +82,20 @@ pub async fn create(
 }
 
 /// Join by `invitation`. When the proposed name is taken and `insist` is not set, another is made of it.
-pub async fn join(invitation: &Invitation, name: &Name, insist: bool, uplink: &Uplink) -> Result<Founded> {
+pub async fn join(
+    invitation: &Invitation,
+    name: &Name,
+    insist: bool,
+    uplink: &Uplink,
+    job: &mut Job,
+) -> Result<Founded> {
     let keys = fresh_keys()?;
     let endpoint = bind(&keys, &uplink.listen, 0)?;
-    let reached = uplink::reach(&endpoint, &invitation.managers, uplink).await?;
+    let reached = job.while_asked(uplink::reach(&endpoint, &invitation.managers, uplink)).await?;
     let session = &reached.session;
-    redeem(session, invitation, &keys, name, insist).await?;
-    let (ledger, entries) = fetch_all(session, invitation.network).await?;
+    job.commit();
+    let joined = redeem(session, invitation, &keys, name, insist).await?;
+    let (ledger, entries) = fetch_all(session, invitation.network, job, Some(joined + 1)).await?;
     if !ledger.state().nodes().contains_key(&keys.id()) {
         return Err(Fault::failed("the manager stamped the join, but the ledger it shows does not have it"));
     }
@@ -108,17 +123,24 @@ pub async fn prepare_recovery(node: &Node) -> Result<Recovery> {
     let reached = uplink::reach(&endpoint, &managers, node.uplink()).await?;
     let joined = redeem(&reached.session, &invitation, &keys, &name, true).await;
     endpoint.close().await;
-    joined.map(|()| Recovery { network: node.network(), managers, keys })
+    joined.map(|_| Recovery { network: node.network(), managers, keys })
 }
 
 /// Join as the next app of the owner who holds `recovery`.
-pub async fn recover(recovery: &Recovery, name: &Name, insist: bool, uplink: &Uplink) -> Result<Founded> {
+pub async fn recover(
+    recovery: &Recovery,
+    name: &Name,
+    insist: bool,
+    uplink: &Uplink,
+    job: &mut Job,
+) -> Result<Founded> {
     let endpoint = bind(&recovery.keys, &[], 0)?;
-    let reached = uplink::reach(&endpoint, &recovery.managers, uplink).await?;
+    let reached = job.while_asked(uplink::reach(&endpoint, &recovery.managers, uplink)).await?;
     let session = &reached.session;
+    job.commit();
     let secret = InviteSecret::from_seed(&random::bytes()?);
     for _ in 0..JOIN_TRIES {
-        let (ledger, _) = fetch_all(session, recovery.network).await?;
+        let (ledger, _) = fetch_all(session, recovery.network, job, None).await?;
         let expires = clock::now_ms().max(ledger.time()).saturating_add(RECOVERY_INVITE_LIFE_MS);
         let purpose = Purpose::SelfApp;
         let invite = Op::Invite(Invite { key: secret.key(), purpose, uses: 1, expires, node_name: None });
@@ -128,7 +150,7 @@ pub async fn recover(recovery: &Recovery, name: &Name, insist: bool, uplink: &Up
                 let managers = ledger.state().managers().to_vec();
                 let invitation = Invitation { network: recovery.network, managers, secret, expires };
                 endpoint.close().await;
-                return join(&invitation, name, insist, uplink).await;
+                return join(&invitation, name, insist, uplink, job).await;
             }
             Response::Conflict { .. } => {}
             other => return Err(manager::unexpected(other)),
@@ -137,13 +159,14 @@ pub async fn recover(recovery: &Recovery, name: &Name, insist: bool, uplink: &Up
     Err(Fault::timed_out("too many others change this network at the same time").hint("try again"))
 }
 
+/// Use the invite up; returns the number of the entry by which the node has joined.
 async fn redeem(
     session: &Session,
     invitation: &Invitation,
     keys: &NodeKeys,
     name: &Name,
     insist: bool,
-) -> Result<()> {
+) -> Result<u64> {
     let proof = invitation.secret.sign(HEAD_DOMAIN, &session.export(HEAD_EXPORT_LABEL));
     let invite = invitation.secret.key();
     let asked = manager::ask(session, &Request::Head { network: invitation.network, invite, proof }).await;
@@ -163,7 +186,7 @@ async fn redeem(
     for _ in 0..JOIN_TRIES {
         let draft = invitation.join(keys, head, &name, fresh_blind()?);
         match manager::ask(session, &Request::Append(draft)).await {
-            Ok(Response::Stamped(_)) => return Ok(()),
+            Ok(Response::Stamped(entry)) => return Ok(entry.stamp.seq),
             Ok(Response::Conflict { head: newer, .. }) => head = newer,
             Ok(other) => return Err(manager::unexpected(other)),
             Err(fault) if fault.message().contains("is taken") && !insist && !renamed => {
@@ -176,7 +199,14 @@ async fn redeem(
     Err(Fault::timed_out("too many others join at the same time").hint("try again"))
 }
 
-async fn fetch_all(session: &Session, network: NetworkId) -> Result<(Ledger, Vec<EntryRow>)> {
+/// Fetch and verify a whole ledger, of so many entries as far as that is known.
+async fn fetch_all(
+    session: &Session,
+    network: NetworkId,
+    job: &Job,
+    known: Option<u64>,
+) -> Result<(Ledger, Vec<EntryRow>)> {
+    job.verified(0, known);
     let mut channel = manager::open(session, &Request::Fetch { network, from: 0 }).await?;
     let (mut ledger, mut entries) = (None, Vec::new());
     loop {
@@ -185,6 +215,10 @@ async fn fetch_all(session: &Session, network: NetworkId) -> Result<(Ledger, Vec
                 let entry = book::decode(&bytes)?;
                 ledger = Some(Ledger::follow_viewed(ledger, &entry)?);
                 entries.push(EntryRow { seq: entry.stamp.seq, hash: entry.hash(), bytes });
+                job.verified(entries.len(), known);
+                if entries.len().is_multiple_of(YIELD_AFTER) {
+                    tokio::task::yield_now().await;
+                }
             }
             Response::Head { .. } => break,
             other => return Err(manager::unexpected(other)),

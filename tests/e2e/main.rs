@@ -7,6 +7,7 @@ mod broker;
 mod camera;
 mod datagrams;
 mod facts;
+mod interrupted;
 mod members;
 mod restarts;
 mod shutdown;

@@ -45,7 +45,8 @@ Exit status:
   6  no answer in time, or the peer is offline
   7  a quota is used up
   8  no longer a member of the network
-  9  it would change something: network apply --dry-run";
+  9  it would change something: network apply --dry-run
+  130  Ctrl-C; what is said then is how things stand";
 
 const GLOBAL: &str = "Global options";
 

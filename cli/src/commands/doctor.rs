@@ -10,7 +10,8 @@ use crate::units;
 
 pub(super) async fn run(context: &Context, network: Option<&Name>) -> Result<(), Fail> {
     let path = format!("/v1/doctor{}", network_query(network));
-    let answer = context.client.get_slowly::<Doctor>(&path).await?;
+    let asking = context.client.get_slowly::<Doctor>(&path);
+    let answer = context.during("examining what stands between this node and the others", asking).await?;
     context.out.answer(&answer, |doctor| doctor.networks.iter().flat_map(lines).collect::<Vec<_>>())?;
     let checks = answer.value.networks.iter().flat_map(|examined| &examined.checks);
     match checks.filter(|check| check.status == CheckStatus::Failed).count() {

@@ -34,7 +34,8 @@ pub(super) async fn run(context: &Context, wait: &Wait) -> Result<(), Fail> {
     let until = Instant::now() + wait.timeout;
     let mut seen = Err(Fail::new(ErrorKind::TimedOut, "it takes connections and says nothing"));
     // An answer that is on its way when the time is over does not count: the last complete look does.
-    match timeout_at(until, online(context, wait, &mut seen)).await {
+    let waiting = timeout_at(until, online(context, wait, &mut seen));
+    match context.during("waiting until the networks are online", waiting).await {
         Ok(done) => tell(context, wait, &done?),
         Err(_) => Err(late(context, wait, seen)),
     }

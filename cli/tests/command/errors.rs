@@ -110,7 +110,8 @@ fn no_daemon_at_all_is_status_3_with_the_command_that_starts_it() {
     let Ended { code, out, err } = Ended::of(&mut command);
     assert_eq!((code, out.as_str()), (3, ""));
     assert!(err.starts_with("error: the daemon is not running\n  caused by: there is no socket "), "{err}");
-    assert!(err.ends_with("camera/control.sock\nhint: cocod --app camera\n"), "{err}");
+    // Where coco is installed, more follows.
+    assert!(err.contains("camera/control.sock\nhint: cocod --app camera"), "{err}");
 }
 
 #[test]
@@ -171,7 +172,7 @@ fn the_environment_names_the_daemon_and_an_option_beats_it() {
     assert_eq!(by_variable(&["status"]).code, 0);
     let Ended { code, err, .. } = by_variable(&["status", "--app", "mine"]);
     assert_eq!(code, 3);
-    assert!(err.ends_with("hint: cocod --app mine\n"), "{err}");
+    assert!(err.contains("\nhint: cocod --app mine"), "{err}");
     let Ended { code, err, .. } = Ended::of(cococtl(&["status"]).env("COCO_APP", "My App"));
     assert_eq!(code, 2);
     assert!(err.contains("COCO_APP is not the name of an app") && err.contains("COCO_APP=my-app"), "{err}");

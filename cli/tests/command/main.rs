@@ -16,4 +16,5 @@ mod results;
 mod terminal;
 mod usage;
 mod wait;
+mod waiting;
 mod watching;

@@ -9,12 +9,15 @@ use coconet::id::{Hash, NetworkId};
 use coconet::key::{NodeKeys, SEED_LEN};
 use coconet::recovery::Recovery;
 use nix::pty::openpty;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::termios::{LocalFlags, tcgetattr};
+use nix::unistd::Pid;
 use serde_json::json;
 
 use crate::daemon::{Daemon, http, network};
 
 /// A terminal with a command on it, from the user's side.
-struct Terminal {
+pub(crate) struct Terminal {
     screen: File,
     child: Child,
     shown: String,
@@ -22,7 +25,7 @@ struct Terminal {
 
 impl Terminal {
     /// `command` with its stdin and stderr on a terminal, and its stdout too where `all`.
-    fn run(mut command: Command, all: bool) -> Self {
+    pub(crate) fn run(mut command: Command, all: bool) -> Self {
         let pair = openpty(None, None).unwrap();
         let end = |fd: &OwnedFd| Stdio::from(fd.try_clone().unwrap());
         command.stdin(end(&pair.slave)).stderr(end(&pair.slave));
@@ -32,7 +35,7 @@ impl Terminal {
     }
 
     /// Reads until `text` is on the screen.
-    fn until(&mut self, text: &str) {
+    pub(crate) fn until(&mut self, text: &str) {
         while !self.shown.contains(text) {
             let mut bytes = [0; 4096];
             let read = self.screen.read(&mut bytes).unwrap_or(0);
@@ -45,8 +48,23 @@ impl Terminal {
         self.screen.write_all(text.as_bytes()).unwrap();
     }
 
+    /// Ctrl-C.
+    pub(crate) fn interrupts(&self) {
+        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), Signal::SIGINT).unwrap();
+    }
+
+    /// Whether what is typed is shown.
+    pub(crate) fn echoes(&self) -> bool {
+        tcgetattr(&self.screen).unwrap().local_flags.contains(LocalFlags::ECHO)
+    }
+
+    /// Waits for the exit code.
+    pub(crate) fn ended(&mut self) -> i32 {
+        self.child.wait().unwrap().code().unwrap()
+    }
+
     /// Exit code, the screen, and what went to stdout where that is no terminal.
-    fn end(mut self) -> (i32, String, String) {
+    pub(crate) fn end(mut self) -> (i32, String, String) {
         // The command's end was closed with it: what it wrote is read, then the read fails.
         let mut bytes = [0; 4096];
         while let Ok(read @ 1..) = self.screen.read(&mut bytes) {

@@ -32,6 +32,7 @@
 //! | `POST /v1/cameras` | [`FindCameras`] | [`Cameras`] |
 //! | `POST /v1/ping` | [`Ping`] | [`Pong`] |
 //! | `GET /v1/doctor?network=NAME` | | [`Doctor`] |
+//! | `GET /v1/progress` | | [`Progress`] |
 //! | `GET /v1/events?before=BOOL` | | server-sent [`Event`]s; with `before` first those that were kept |
 //! | `GET /v1/events/recent` | | [`RecentEvents`] |
 //!
@@ -44,6 +45,7 @@ pub mod facts;
 mod ledger;
 mod network;
 pub mod paths;
+mod progress;
 mod run;
 mod sandbox;
 mod tunnel;
@@ -63,6 +65,7 @@ pub use network::{
     ManagerStatus, Member, MemberNode, Members, Network, Networks, Peer, PeerLink, PeerOf, Peers,
     ResourceLine, SelfNode,
 };
+pub use progress::{Progress, Work, WorkStep};
 pub use run::{
     Kept, RUN_LINE_MAX, RUN_PORT, RUN_RESOURCES_MAX, RUN_SOCKETS_MAX, RUN_UPGRADE, Run, RunAnswer, RunAsk,
     RunName, Wanted, run_host, run_port,

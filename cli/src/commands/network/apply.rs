@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use coconet::control::{Change, Done, Expose, Grants, Members, Network, Tunnel, Tunnels, VERSION};
 use coconet::name::Name;
@@ -17,6 +17,8 @@ use crate::args::Apply;
 use crate::client::{SLOW, segment};
 use crate::commands::{Context, change, network_path, network_query};
 use crate::fail::Fail;
+use crate::interrupt::{UnderWay, aside};
+use crate::line::Line;
 use crate::place::word;
 use crate::units;
 
@@ -47,7 +49,7 @@ struct Changed {
 }
 
 pub(super) async fn run(context: &Context, apply: &Apply) -> Result<(), Fail> {
-    let wanted = read(&apply.file)?;
+    let wanted = read(apply.file.clone()).await?;
     let found = look(context, &wanted.network).await?;
     let remove = apply.remove || wanted.remove;
     let Plan { steps, gaps } = plan(&wanted, &found, remove, units::now_ms()).map_err(|us| {
@@ -91,15 +93,18 @@ pub(super) async fn run(context: &Context, apply: &Apply) -> Result<(), Fail> {
     })
 }
 
-fn read(path: &Path) -> Result<Wanted, Fail> {
+async fn read(path: PathBuf) -> Result<Wanted, Fail> {
     let name = word(&path.to_string_lossy());
-    let mut bytes = Vec::new();
-    let read = if path == Path::new("-") {
-        io::stdin().lock().take(FILE_MAX + 1).read_to_end(&mut bytes)
-    } else {
-        File::open(path).and_then(|file| file.take(FILE_MAX + 1).read_to_end(&mut bytes))
-    };
-    read.map_err(|error| Fail::failed(format!("cannot read {name}")).because(error))?;
+    let read = aside(move || {
+        let mut bytes = Vec::new();
+        let read = if path == Path::new("-") {
+            io::stdin().lock().take(FILE_MAX + 1).read_to_end(&mut bytes)
+        } else {
+            File::open(path).and_then(|file| file.take(FILE_MAX + 1).read_to_end(&mut bytes))
+        };
+        read.map(|_| bytes)
+    });
+    let bytes = read.await.map_err(|error| Fail::failed(format!("cannot read {name}")).because(error))?;
     let senseless = |why: String| {
         Fail::usage(format!("{name} does not describe a network"))
             .because(why)
@@ -129,8 +134,12 @@ async fn carry_out(
     changes: &mut Vec<Changed>,
 ) -> Result<(), Fail> {
     let mut first = None;
-    for step in steps {
-        match carry_out_one(context, network, step).await {
+    let line = Line::new(context.out);
+    for (number, step) in (1..).zip(steps) {
+        context.begin(UnderWay::Changes(changes.iter().filter(|changed| changed.done).count(), steps.len()));
+        line.show(&format!("{number} of {}: {step}", steps.len()));
+        let carried_out = carry_out_one(context, network, step).await;
+        match carried_out {
             Ok(()) => {
                 let changed = told(step, true);
                 print(context, [changed.change.clone()])?;

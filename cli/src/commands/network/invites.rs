@@ -4,11 +4,12 @@ use coconet::control::{Change, CreateInvite, InvitePurpose, Invited, Invites, Jo
 use coconet::invite::Invitation;
 use coconet::name::Name;
 
-use super::joined;
+use super::{become_node, joined};
 use crate::args::{Instead, Invite, InviteRef, Join};
 use crate::client::SLOW;
 use crate::commands::{Context, change_and_tell, network_path, status};
 use crate::fail::Fail;
+use crate::interrupt::UnderWay;
 use crate::secret::Secret;
 use crate::table::Table;
 use crate::{duration, qr, units};
@@ -43,7 +44,9 @@ pub(super) async fn invite(context: &Context, invite: Invite) -> Result<(), Fail
         node_name: invite.node_name,
     };
     let path = network_path(&invite.name, "invites");
-    let answer = context.client.post::<Invited>(&path, &request, SLOW).await?;
+    context.begin(UnderWay::Change(format!("{} network invites {}", context.me(), invite.name)));
+    let asking = context.client.post::<Invited>(&path, &request, SLOW);
+    let answer = context.during("waiting for the manager", asking).await?;
     let invited = &answer.value;
     if !invited.invite.starts_with(PREFIX) || !invited.invite.bytes().all(|b| b.is_ascii_alphanumeric()) {
         return Err(Fail::failed("the daemon's answer is no invite").hint("look at the daemon's log"));
@@ -99,14 +102,15 @@ pub(super) async fn revoke(context: &Context, name: &Name, invite: &InviteRef) -
 }
 
 pub(super) async fn join(context: &Context, join: Join) -> Result<(), Fail> {
-    let invite = SECRET.read(context.out, join.invite.as_deref(), join.file.as_deref())?;
-    invite.parse::<Invitation>().map_err(|error| {
+    let invite = SECRET.read(context.out, join.invite, join.file).await?;
+    let invitation = invite.parse::<Invitation>().map_err(|error| {
         Fail::usage("this is no invite")
             .because(error)
             .hint("ask for a new one: cococtl network invite NETWORK --self, on a node that is in it")
     })?;
     let request = JoinNetwork { invite, node_name: join.node_name };
-    let answer = context.client.post::<Network>("/v1/join", &request, SLOW).await?;
+    let asking = context.client.post::<Network>("/v1/join", &request, SLOW);
+    let answer = become_node(context, "joined", invitation.network.full(), asking).await?;
     context.out.answer(&answer, |network| [joined("joined", network)])?;
     status::hint_next(context, std::slice::from_ref(&answer.value), &[]);
     Ok(())

@@ -8,14 +8,16 @@ mod prune;
 mod recovery;
 mod verify;
 
-use coconet::control::{Change, CreateNetwork, Done, Network, Networks};
+use coconet::control::{Change, CreateNetwork, Done, Network, Networks, Progress, Work, WorkStep};
 use coconet::manager_addr::ManagerAddr;
 use coconet::name::Name;
 
 use super::{Context, change_and_tell, network_path, status};
 use crate::args;
-use crate::client::SLOW;
+use crate::client::{Answer, SLOW};
 use crate::fail::Fail;
+use crate::interrupt::UnderWay;
+use crate::line::Line;
 use crate::print::Printer;
 use crate::table::Table;
 use crate::units;
@@ -78,8 +80,10 @@ async fn create(
     node_name: Option<Name>,
 ) -> Result<(), Fail> {
     let manager = self::manager(manager)?;
+    let key = name.to_string();
     let request = CreateNetwork { name, manager: manager.to_string(), user, node_name };
-    let answer = context.client.post::<Network>("/v1/networks", &request, SLOW).await?;
+    let asking = context.client.post::<Network>("/v1/networks", &request, SLOW);
+    let answer = become_node(context, "created", key, asking).await?;
     context.out.answer(&answer, |network| [joined("created", network)])?;
     let name = &answer.value.name;
     context.out.hint(&format!("{} network invite {name} --self, or --device", context.me()));
@@ -117,8 +121,41 @@ async fn show(context: &Context, name: &Name) -> Result<(), Fail> {
 
 async fn leave(context: &Context, name: &Name, forget: bool) -> Result<(), Fail> {
     let path = format!("{}?forget={forget}", network_path(name, ""));
-    let answer = context.client.delete::<Done>(&path).await?;
+    context.begin(UnderWay::Change(format!("{} network list", context.me())));
+    let asking = context.client.delete::<Done>(&path);
+    let answer = context.during("waiting for the manager", asking).await?;
     context.out.answer(&answer, |done| [done.message.clone()])
+}
+
+/// Awaits the daemon's becoming a node of the network that it calls `key`, and shows how far it is.
+async fn become_node(
+    context: &Context,
+    what: &'static str,
+    key: String,
+    asking: impl Future<Output = Result<Answer<Network>, Fail>>,
+) -> Result<Answer<Network>, Fail> {
+    context.begin(UnderWay::Network(what, key.clone()));
+    let doing = async || {
+        let progress = context.client.get::<Progress>("/v1/progress").await;
+        let work = progress.ok().and_then(|answer| answer.value.work.into_iter().find(|w| w.network == key));
+        work.map_or_else(|| "waiting for the daemon".to_owned(), |work| step(&work))
+    };
+    let answer = Line::new(context.out).during(asking, doing).await;
+    context.begin(UnderWay::Nothing);
+    answer
+}
+
+fn step(work: &Work) -> String {
+    match (work.step, work.entries) {
+        (WorkStep::Connecting, _) => "connecting to the manager".to_owned(),
+        (WorkStep::Writing, _) => "joining: the manager writes it into the ledger".to_owned(),
+        (WorkStep::Verifying, Some(entries)) => {
+            format!("verifying the ledger: {} of {}", work.verified, units::count(entries, "entry"))
+        }
+        (WorkStep::Verifying, None) => {
+            format!("verifying the ledger: {}", units::count(work.verified, "entry"))
+        }
+    }
 }
 
 async fn set_managers(context: &Context, name: &Name, managers: &[String]) -> Result<(), Fail> {

@@ -13,6 +13,7 @@ use crate::args::Prune;
 use crate::client::segment;
 use crate::commands::{Context, network_path, status};
 use crate::fail::Fail;
+use crate::interrupt::{UnderWay, aside};
 use crate::table::Table;
 use crate::{duration, units};
 
@@ -61,7 +62,7 @@ pub(super) async fn run(context: &Context, prune: &Prune) -> Result<(), Fail> {
         return context.out.own(pruned, |pruned| listed(prune, pruned, now));
     }
     if !prune.yes {
-        confirm(context, prune, &pruned, now)?;
+        confirm(context, prune, &pruned, now).await?;
     }
     let outcome = remove(context, prune, &mut pruned).await;
     if context.out.json {
@@ -109,7 +110,7 @@ fn listed(prune: &Prune, pruned: &Pruned, now_ms: u64) -> Vec<String> {
     table.lines()
 }
 
-fn confirm(context: &Context, prune: &Prune, pruned: &Pruned, now_ms: u64) -> Result<(), Fail> {
+async fn confirm(context: &Context, prune: &Prune, pruned: &Pruned, now_ms: u64) -> Result<(), Fail> {
     let again = |why: &str| {
         Fail::usage(why).hint(format!(
             "{} network prune {} --unseen {} --dry-run, then --yes in its place",
@@ -119,21 +120,23 @@ fn confirm(context: &Context, prune: &Prune, pruned: &Pruned, now_ms: u64) -> Re
         ))
     };
     let nodes = units::count(pruned.nodes.len() as u64, "node");
-    let stdin = io::stdin();
-    if !stdin.is_terminal() || !io::stderr().is_terminal() {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Err(again(&format!("{nodes} would be removed from {}, and nobody can be asked", prune.name)));
     }
     listed(prune, pruned, now_ms).iter().for_each(|line| context.out.note(line));
     context.out.note(&format!("remove {nodes} from {}? They cannot come back. [y/N]", prune.name));
-    let mut answer = String::new();
-    let read = stdin.lock().take(ANSWER_READ_MAX).read_line(&mut answer);
-    read.map_err(|error| Fail::failed("cannot read the answer").because(error))?;
+    let answer = aside(|| {
+        let mut answer = String::new();
+        io::stdin().lock().take(ANSWER_READ_MAX).read_line(&mut answer).map(|_| answer)
+    });
+    let answer = answer.await.map_err(|error| Fail::failed("cannot read the answer").because(error))?;
     if matches!(answer.trim(), "y" | "Y" | "yes") { Ok(()) } else { Err(Fail::failed("nothing was removed")) }
 }
 
 /// Removes one after the other. What is refused does not keep the others; without an answer it ends.
 async fn remove(context: &Context, prune: &Prune, pruned: &mut Pruned) -> Result<(), Fail> {
     let (total, mut failed, mut first) = (pruned.nodes.len(), 0, None);
+    context.begin(UnderWay::Change(format!("{} network members {}", context.me(), prune.name)));
     for node in &mut pruned.nodes {
         let path = network_path(&prune.name, &format!("nodes/{}", segment(&node.id)));
         match context.client.delete::<Done>(&path).await {

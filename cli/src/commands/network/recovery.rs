@@ -4,17 +4,20 @@ use coconet::control::{Network, Recover, RecoveryKey};
 use coconet::name::Name;
 use coconet::recovery::Recovery;
 
-use super::joined;
+use super::{become_node, joined};
 use crate::args;
 use crate::client::SLOW;
 use crate::commands::{Context, network_path, status};
 use crate::fail::Fail;
+use crate::interrupt::UnderWay;
 use crate::secret::Secret;
 
 const SECRET: Secret = Secret { what: "recovery key", command: "cococtl network recover", shown: false };
 
 pub(super) async fn make(context: &Context, name: &Name) -> Result<(), Fail> {
-    let answer = context.client.ask::<RecoveryKey>(&network_path(name, "recovery-key")).await?;
+    context.begin(UnderWay::Change(format!("{} network members {name}", context.me())));
+    let path = network_path(name, "recovery-key");
+    let answer = context.during("waiting for the manager", context.client.ask::<RecoveryKey>(&path)).await?;
     let made = &answer.value;
     // It is printed once: better nothing than a key that opens nothing on the day it is needed.
     if made.key.contains(char::is_whitespace) || made.key.parse::<Recovery>().is_err() {
@@ -31,14 +34,18 @@ pub(super) async fn make(context: &Context, name: &Name) -> Result<(), Fail> {
 }
 
 pub(super) async fn recover(context: &Context, recover: args::Recover) -> Result<(), Fail> {
-    let key = SECRET.read(context.out, recover.key.as_deref(), recover.file.as_deref())?;
-    if let Err(error) = key.parse::<Recovery>() {
-        return Err(Fail::usage("this is no recovery key")
-            .because(error)
-            .hint("type it as network recovery-key printed it, or paste it whole"));
-    }
+    let key = SECRET.read(context.out, recover.key, recover.file).await?;
+    let network = match key.parse::<Recovery>() {
+        Ok(recovery) => recovery.network.full(),
+        Err(error) => {
+            return Err(Fail::usage("this is no recovery key")
+                .because(error)
+                .hint("type it as network recovery-key printed it, or paste it whole"));
+        }
+    };
     let request = Recover { key, node_name: recover.node_name };
-    let answer = context.client.post::<Network>("/v1/recover", &request, SLOW).await?;
+    let asking = context.client.post::<Network>("/v1/recover", &request, SLOW);
+    let answer = become_node(context, "recovered", network, asking).await?;
     context.out.answer(&answer, |network| [joined("recovered", network)])?;
     status::hint_next(context, std::slice::from_ref(&answer.value), &[]);
     Ok(())

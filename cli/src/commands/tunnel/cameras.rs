@@ -9,7 +9,9 @@ use crate::table::Table;
 
 /// List the cameras that the daemon finds, and what to type for the first stream.
 pub(super) async fn list(context: &Context) -> Result<(), Fail> {
-    let answer = context.client.post::<Cameras>("/v1/cameras", &FindCameras::default(), SLOW).await?;
+    let request = FindCameras::default();
+    let asking = context.client.post::<Cameras>("/v1/cameras", &request, SLOW);
+    let answer = context.during("looking for cameras", asking).await?;
     context.out.answer(&answer, |found| table(&found.cameras))?;
     if answer.value.cameras.is_empty() {
         context.out.note("no camera has answered");

@@ -22,6 +22,7 @@ use super::{Context, network_query, status, watch};
 use crate::args;
 use crate::client::{GRACE, SLOW, segment};
 use crate::fail::Fail;
+use crate::interrupt::{UnderWay, aside};
 use crate::print::clean;
 use crate::table::Table;
 use crate::units;
@@ -53,7 +54,9 @@ pub(in crate::commands) async fn run(context: &Context, command: args::Tunnel) -
         args::Tunnel::List(watch) => list(context, watch).await,
         args::Tunnel::Close { tunnel, network } => {
             let path = format!("/v1/tunnels/{}{}", segment(tunnel.as_str()), network_query(network.as_ref()));
-            let answer = context.client.delete::<Done>(&path).await?;
+            context.begin(UnderWay::Change(format!("{} tunnel list", context.me())));
+            let asking = context.client.delete::<Done>(&path);
+            let answer = context.during("waiting for the manager", asking).await?;
             context.out.answer(&answer, |done| [done.message.clone()])
         }
     }
@@ -89,7 +92,10 @@ async fn expose(context: &Context, command: args::Expose) -> Result<(), Fail> {
             .because(error)
             .hint(format!("{} network grant --help lists what can", context.me()))
     })?;
-    let login = login_file.map(|file| read_login(&file)).transpose()?;
+    let login = match login_file {
+        Some(file) => Some(read_login(&file).await?),
+        None => None,
+    };
     if target.had_login && login.is_none() {
         context.out.note(
             "warning: the login in the URL is not kept: the player has to give it, or --login-file does",
@@ -97,7 +103,9 @@ async fn expose(context: &Context, command: args::Expose) -> Result<(), Fail> {
     }
     // Printed again, the target has no login: it does not even reach the daemon.
     let request = Expose { url: target.to_string(), name, network, can, login, options };
-    let answer = context.client.post::<Tunnel>("/v1/expose", &request, SLOW).await?;
+    context.begin(UnderWay::Change(format!("{} tunnel list", context.me())));
+    let asking = context.client.post::<Tunnel>("/v1/expose", &request, SLOW);
+    let answer = context.during("waiting for the manager and the target", asking).await?;
     context.out.answer(&answer, |tunnel| {
         [format!("exposed {} as {} in {}, {}", target, tunnel.resource, tunnel.network, tunnel.id)]
     })?;
@@ -112,7 +120,10 @@ async fn expose(context: &Context, command: args::Expose) -> Result<(), Fail> {
 }
 
 async fn open(context: &Context, request: &Open, wait: Duration) -> Result<(), Fail> {
-    let answer = context.client.post::<Tunnel>("/v1/open", request, wait + GRACE).await?;
+    context.begin(UnderWay::Open(request.resource.clone()));
+    let asking = context.client.post::<Tunnel>("/v1/open", request, wait + GRACE);
+    let answer = context.during(&format!("opening {}", request.resource), asking).await?;
+    context.begin(UnderWay::Nothing);
     // A player takes this word as it is: it has to be one.
     let url =
         answer.value.url.as_deref().filter(|url| !url.contains(char::is_whitespace) && clean(url) == *url);
@@ -138,12 +149,16 @@ async fn open(context: &Context, request: &Open, wait: Duration) -> Result<(), F
 }
 
 /// The login in a file that nobody else can read.
-fn read_login(path: &Path) -> Result<Login, Fail> {
+async fn read_login(path: &Path) -> Result<Login, Fail> {
     let name = clean(&path.display().to_string());
     let unreadable = |error: io::Error| Fail::failed(format!("cannot read {name}")).because(error);
     let mut text = Zeroizing::new(String::new());
     if path == Path::new("-") {
-        io::stdin().take(LOGIN_FILE_MAX).read_to_string(&mut text).map_err(unreadable)?;
+        let read = aside(|| {
+            let mut text = Zeroizing::new(String::new());
+            io::stdin().take(LOGIN_FILE_MAX).read_to_string(&mut text).map(|_| text)
+        });
+        text = read.await.map_err(unreadable)?;
     } else {
         let file = File::open(path).map_err(unreadable)?;
         let mode = file.metadata().map_err(unreadable)?.permissions().mode();
