@@ -12,9 +12,8 @@ pub(crate) const SUBSTITUTES: [(&str, &str); 6] = [
 ];
 
 /// How commands begin that are not run, and why.
-pub(crate) const LEFT_OUT: [(&str, &str); 5] = [
+pub(crate) const LEFT_OUT: [(&str, &str); 4] = [
     ("make ", "builds everything, and installs what is missing"),
-    ("cargo ", "builds everything"),
     ("sudo ", "installs into the system"),
     ("ping ", "asks for an address that is another one each time: see the tests of ip"),
     ("cococtl --app boat tunnel expose ip:", "wants an interface: see the tests of ip"),
