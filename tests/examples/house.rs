@@ -107,7 +107,9 @@ impl House {
             return self.start(daemon);
         }
         let endless = ENDLESS.iter().any(|word| line.contains(word));
-        let line = if line.contains("dashboard") { format!("script -qec {line:?} /dev/null") } else { line };
+        // A terminal, on which nobody types anything, nor ends his input.
+        let terminal = |line: String| format!("tail -f /dev/null | script -qec {line:?} /dev/null");
+        let line = if line.contains("dashboard") { terminal(line) } else { line };
         let mut shell = self.inside(if endless { "timeout" } else { "sh" });
         if endless {
             shell.args(["--signal", "INT", WATCHED, "sh"]);
