@@ -17,8 +17,8 @@ MUSL ?= $(shell uname -m)-unknown-linux-musl
 SCRIPTS = .ci/run demo/run tests/setup.sh tests/layering.sh tests/fuzz.sh tests/deb.sh tests/musl.sh \
 	contrib/install.sh contrib/deb.sh contrib/debian/cocod/* contrib/debian/coco-manager/*
 
-.PHONY: help setup build release install uninstall deb musl check fmt clippy scripts docs layering test test-lab \
-	test-deb test-musl demo bench fuzz clean
+.PHONY: help setup build release install uninstall deb musl check fmt clippy scripts docs man completions schema layering \
+	test test-lab test-deb test-musl demo bench fuzz clean
 .NOTPARALLEL:
 .DEFAULT_GOAL = help
 
@@ -70,6 +70,16 @@ scripts: ## lints for the shell scripts
 docs: ## the library documentation, warnings refused
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
+# Tests hold these to the programs, and write them when they are told to.
+man: ## the generated parts of the manual pages in man/, anew
+	REWRITE_MANUAL=1 cargo test -p cocod -p coco-manager -p cococtl --bins manual
+
+completions: ## the shells' completions in completions/, anew
+	REWRITE_COMPLETIONS=1 cargo test -p cococtl --test command completion
+
+schema: ## the JSON schemas in docs/schema, anew
+	REWRITE_SCHEMA=1 cargo test -p coconet --features schema --test schema
+
 layering: ## imports run one way
 	tests/layering.sh
 
@@ -79,6 +89,7 @@ layering: ## imports run one way
 test: setup fmt scripts layering clippy docs ## everything: the above, unit, property and end-to-end tests
 	cargo build --workspace --exclude coco-bench --bins --tests
 	$(if $(TEST_THREADS),RUST_TEST_THREADS=$(TEST_THREADS)) cargo test --workspace --exclude coco-bench --no-fail-fast $(ARGS)
+	cargo test -p coconet --features schema --test schema
 
 test-deb: deb ## install, upgrade, remove and purge the packages in a copy of this machine (root)
 	@mkdir -p target/deb/test/old target/deb/test/new

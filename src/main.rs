@@ -27,6 +27,8 @@ use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+#[cfg(test)]
+mod manual;
 mod sandbox_check;
 
 /// Exit code for a configuration that cannot be used (`EX_CONFIG` of sysexits.h).

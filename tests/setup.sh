@@ -55,8 +55,10 @@ packages() {
         echo tcpdump
         # Reading --json, sockets and processes from outside.
         echo jq iproute2 procps
-        # A terminal for the dashboard.
-        echo tmux
+        # Answers are held against their schemas.
+        echo python3-jsonschema
+        # A terminal for the dashboard; shells that complete commands.
+        echo tmux zsh fish
         # What systemd thinks of the units that start the daemons.
         echo systemd
         # Lints for the scripts and the man pages.

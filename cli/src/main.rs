@@ -5,17 +5,22 @@
 //! everything else on stderr. Whatever goes wrong is a [`fail::Fail`], which knows its text and its
 //! exit code. What can be checked here is checked here; the daemon decides the rest.
 //!
+//! Run by a shell at a Tab, it completes instead: [`complete`].
+//!
 //! One command does more than ask and print: [`mod@run`] lives in namespaces, and starts this program anew in them.
 
 mod apply;
 mod args;
 mod client;
 mod commands;
+mod complete;
 mod dashboard;
 mod duration;
 mod fail;
 mod interrupt;
 mod line;
+#[cfg(test)]
+mod manual;
 mod place;
 mod print;
 mod qr;
@@ -42,6 +47,9 @@ fn run() -> Result<ExitCode, Fail> {
         && second == run::SECOND
     {
         return Ok(ExitCode::from(run::inside::live(command)));
+    }
+    if complete::answer(&words)? {
+        return Ok(ExitCode::SUCCESS);
     }
     let Some(args) = args::parse(&words)? else { return Ok(ExitCode::SUCCESS) };
     // One request at a time: one thread is enough, and starts faster.

@@ -26,12 +26,14 @@ const DAY: u16 = 24 * 60;
 
 /// What a guest may do: `play`, `read`, or with an argument `read:/snapshot`.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cbor(transparent)]
 #[serde(try_from = "Vec<String>", into = "Vec<String>")]
 pub struct Capabilities(#[n(0)] Vec<String>);
 
 /// Hours of a week: on these days from then to then. An end before the beginning is on the next day.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cbor(map)]
 #[serde(try_from = "String", into = "String")]
 pub struct Schedule {

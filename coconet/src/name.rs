@@ -18,6 +18,7 @@ pub const SHOWN_MAX: usize = 200;
 
 /// A checked name.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cbor(transparent)]
 #[serde(try_from = "String", into = "String")]
 pub struct Name(#[n(0)] String);

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// Which ways a tunnel may take.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum PathMode {
     /// Straight between the nodes whenever a packet can, and through a relay when none can.

@@ -16,6 +16,7 @@ pub const HOST_HEADER_MAX: usize = 255;
 
 /// Options of one exposed target; those that do not concern its kind are refused with it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct ServiceOptions {
     /// Clients at a time, of all who open it together; no limit when absent.

@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 mod cli;
+#[cfg(test)]
+mod manual;
 
 fn main() -> ExitCode {
     cli::main()

@@ -16,9 +16,9 @@ use coconet::listen::Listen;
 use coconet::name::{Name, NameError};
 use coconet::path_mode::PathMode;
 
-use crate::duration;
 use crate::fail::Fail;
 use crate::print::Printer;
+use crate::{complete, duration};
 
 pub(crate) use network::{Apply, Grant, Instead, Invite, InviteRef, Join, Network, Prune, Recover};
 
@@ -69,6 +69,7 @@ pub(crate) struct Args {
 pub(crate) struct Which {
     /// Talk to the daemon of this app [default: default]
     #[arg(long, global = true, value_name = "NAME", help_heading = GLOBAL)]
+    #[arg(add = complete::apps())]
     pub(crate) app: Option<Name>,
     /// Talk to the daemon behind this control socket
     #[arg(long, global = true, value_name = "PATH", help_heading = GLOBAL)]
@@ -100,6 +101,7 @@ Examples:
   $ cococtl peers home --json | jq -r '.peers[] | select(.path | startswith(\"relay\")) | .name'")]
     Peers {
         /// The network [default: all of them]
+        #[arg(add = complete::networks())]
         network: Option<Name>,
         #[command(flatten)]
         watch: Watch,
@@ -137,6 +139,7 @@ Examples:
   $ cococtl doctor home --json | jq -r '.networks[].checks[] | select(.status != \"ok\") | .check'")]
     Doctor {
         /// The network [default: all of them]
+        #[arg(add = complete::networks())]
         network: Option<Name>,
     },
     /// Show what the relay has carried, against what it may
@@ -150,6 +153,7 @@ Examples:
   $ cococtl usage home --json | jq '.used / .limit'")]
     Usage {
         /// The network [default: all of them]
+        #[arg(add = complete::networks())]
         network: Option<Name>,
         /// The month [default: this one]
         #[arg(long, value_name = "YYYY-MM")]
@@ -166,7 +170,7 @@ what listens inside. /etc/hosts lists what there is. The exit status is the comm
 started, 127 when it is not there, 128 and the number of the signal that ended it.
 
 Examples:
-  $ cococtl run home -- ffplay rtsp://front-door.home.coco/
+  $ cococtl run home -- ffplay rtsp://front-door.home.coco/stream1
   $ cococtl run home --resource nas -- curl http://nas.home.coco/
   $ cococtl run --ip home -- ping boat-ip.home.coco
   $ cococtl run home --shell")]
@@ -194,16 +198,20 @@ pub(crate) enum Node {
     #[command(after_help = "Examples:\n  $ cococtl node remove home old-laptop")]
     Remove {
         /// The network
+        #[arg(add = complete::networks())]
         network: Name,
         /// The node, by name or whole id
+        #[arg(add = complete::nodes())]
         node: NodeRef,
     },
     /// Call a node something else
     #[command(after_help = "Examples:\n  $ cococtl node rename home n:... hall-camera")]
     Rename {
         /// The network
+        #[arg(add = complete::networks())]
         network: Name,
         /// The node, by name or whole id
+        #[arg(add = complete::nodes())]
         node: NodeRef,
         /// Its new name
         #[arg(value_name = "NEWNAME")]
@@ -243,9 +251,11 @@ Examples:
   $ curl --unix-socket /run/user/1000/coco/default/web.sock http://localhost/")]
     Open {
         /// The resource
+        #[arg(add = complete::foreign_resources())]
         resource: Name,
         /// The network, where there is more than one
         #[arg(long, value_name = "NAME")]
+        #[arg(add = complete::networks())]
         network: Option<Name>,
         /// Where to listen [default: a free port of 127.0.0.1]
         #[arg(long, value_name = "IP:PORT|unix:PATH")]
@@ -270,9 +280,11 @@ Examples:
     Close {
         /// The resource, or the tunnel's id as tunnel list shows it
         #[arg(value_name = "RESOURCE|ID")]
+        #[arg(add = complete::tunnels())]
         tunnel: Name,
         /// The network, where there is more than one
         #[arg(long, value_name = "NAME")]
+        #[arg(add = complete::networks())]
         network: Option<Name>,
     },
 }
@@ -287,9 +299,11 @@ pub(crate) struct Expose {
     pub(crate) name: Option<Name>,
     /// The network, where there is more than one
     #[arg(long, value_name = "NAME")]
+    #[arg(add = complete::networks())]
     pub(crate) network: Option<Name>,
     /// What a grant gives that names nothing [default: everything]
     #[arg(long, value_name = "CAPABILITY", num_args = 1..)]
+    #[arg(add = complete::capabilities())]
     pub(crate) can: Vec<String>,
     /// The target's user and password, for http, rtsp and mqtt; - is stdin
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
@@ -316,9 +330,11 @@ pub(crate) struct Expose {
 #[derive(clap::Args)]
 pub(crate) struct Ping {
     /// The node, by name or whole id
+    #[arg(add = complete::nodes())]
     pub(crate) node: NodeRef,
     /// The network, where there is more than one
     #[arg(long, value_name = "NAME")]
+    #[arg(add = complete::networks())]
     pub(crate) network: Option<Name>,
     /// How often [default: until an answer comes directly, at most 10 times]
     #[arg(short, long, value_name = "N")]
@@ -346,6 +362,7 @@ pub(crate) struct Events {
     pub(crate) follow: bool,
     /// In this network only
     #[arg(long, value_name = "NAME")]
+    #[arg(add = complete::networks())]
     pub(crate) network: Option<Name>,
     /// Of these kinds only
     #[arg(long, value_name = "KIND", num_args = 1..)]
@@ -355,9 +372,11 @@ pub(crate) struct Events {
 #[derive(clap::Args)]
 pub(crate) struct Run {
     /// The network
+    #[arg(add = complete::networks())]
     pub(crate) network: Name,
     /// Only these resources [default: all that may be used]
     #[arg(long, value_name = "RESOURCE", num_args = 1..)]
+    #[arg(add = complete::foreign_resources())]
     pub(crate) resource: Vec<Name>,
     /// Reach other nodes by their own addresses as well, over an interface: those that expose ip:
     #[arg(long, conflicts_with = "resource")]
@@ -378,6 +397,7 @@ pub(crate) struct Wait {
     pub(crate) online: bool,
     /// For this network only
     #[arg(long, value_name = "NAME")]
+    #[arg(add = complete::networks())]
     pub(crate) network: Option<Name>,
     /// How long
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration::parse)]

@@ -11,7 +11,7 @@ use coconet::name::Name;
 use coconet::role::Role;
 use coconet::scope::ScopeWord;
 
-use crate::{duration, until};
+use crate::{complete, duration, until};
 
 #[derive(Subcommand)]
 pub(crate) enum Network {
@@ -37,11 +37,13 @@ Examples:
     /// Show one network
     Show {
         /// The network
+        #[arg(add = complete::networks())]
         name: Name,
     },
     /// Leave a network, removing this node from it
     Leave {
         /// The network
+        #[arg(add = complete::networks())]
         name: Name,
         /// Delete keys and ledger here even if the manager cannot be told
         #[arg(long)]
@@ -53,12 +55,14 @@ Examples:
     #[command(after_help = "Examples:\n  $ cococtl network invites home")]
     Invites {
         /// The network
+        #[arg(add = complete::networks())]
         name: Name,
     },
     /// Revoke an invite
     #[command(after_help = "Examples:\n  $ cococtl network revoke-invite home i:...")]
     RevokeInvite {
         /// The network
+        #[arg(add = complete::networks())]
         name: Name,
         /// The invite's whole id, as network invites shows it
         #[arg(value_name = "ID")]
@@ -75,6 +79,7 @@ Examples:
     #[command(after_help = "A node that nobody has seen for 30 days is stale; see network prune.")]
     Members {
         /// The network
+        #[arg(add = complete::networks())]
         name: Name,
     },
     /// Change what a person is: owner, admin or guest
@@ -85,10 +90,13 @@ Examples:
   $ cococtl network role home bob admin")]
     Role {
         /// The network
+        #[arg(add = complete::networks())]
         name: Name,
         /// The person
+        #[arg(add = complete::people())]
         user: Name,
         /// owner, admin or guest
+        #[arg(add = complete::roles())]
         role: Role,
     },
     /// Remove a person with all their nodes
@@ -99,16 +107,20 @@ Examples:
   $ cococtl network remove home bob")]
     Remove {
         /// The network
+        #[arg(add = complete::networks())]
         name: Name,
         /// The person
+        #[arg(add = complete::people())]
         user: Name,
     },
     /// Call a person something else
     #[command(after_help = "Examples:\n  $ cococtl network rename home bob robert")]
     Rename {
         /// The network
+        #[arg(add = complete::networks())]
         name: Name,
         /// The person
+        #[arg(add = complete::people())]
         user: Name,
         /// Their new name
         #[arg(value_name = "NEWNAME")]
@@ -120,15 +132,19 @@ Examples:
     #[command(after_help = "Examples:\n  $ cococtl network revoke home bob front-door")]
     Revoke {
         /// The network
+        #[arg(add = complete::networks())]
         name: Name,
         /// The guest
+        #[arg(add = complete::people())]
         user: Name,
         /// The resource
+        #[arg(add = complete::resources())]
         resource: Name,
     },
     /// List the grants
     Grants {
         /// The network
+        #[arg(add = complete::networks())]
         name: Name,
     },
     /// Make roles, resources and grants what a file says
@@ -140,6 +156,7 @@ Examples:
     /// Tell the network's history: who did what when
     Log {
         /// The network
+        #[arg(add = complete::networks())]
         name: Name,
     },
     /// Check what the managers have shown, and print the proof of what is wrong
@@ -151,6 +168,7 @@ Examples:
   $ cococtl network audit home")]
     Audit {
         /// The network
+        #[arg(add = complete::networks())]
         name: Name,
     },
     /// Write the whole ledger to a file
@@ -162,6 +180,7 @@ Examples:
   $ cococtl network export home | ssh backup 'cat > home.ledger'")]
     Export {
         /// The network
+        #[arg(add = complete::networks())]
         name: Name,
         /// Where to; - is stdout
         #[arg(long, value_name = "FILE", default_value = "-", value_hint = clap::ValueHint::FilePath)]
@@ -191,6 +210,7 @@ Examples:
   $ cococtl network recovery-key home | lp")]
     RecoveryKey {
         /// The network
+        #[arg(add = complete::networks())]
         name: Name,
     },
     /// Come back as the owner with a recovery key
@@ -208,6 +228,7 @@ Examples:
   $ cococtl network managers home mgr1...@manager.example:4433 mgr1...@other.example:4433")]
     Managers {
         /// The network
+        #[arg(add = complete::networks())]
         name: Name,
         /// The managers, as coco-manager init printed them
         #[arg(value_name = "MGRADDR", required = true, num_args = 1..)]
@@ -216,6 +237,7 @@ Examples:
     /// Vouch for the network's state so far
     Checkpoint {
         /// The network
+        #[arg(add = complete::networks())]
         name: Name,
     },
 }
@@ -233,6 +255,7 @@ Examples:
 )]
 pub(crate) struct Invite {
     /// The network
+    #[arg(add = complete::networks())]
     pub(crate) name: Name,
     /// Make none: list those that can be used, or revoke one, as invites and revoke-invite do
     #[arg(conflicts_with_all = ["no_publish", "role", "only", "uses", "expires", "node_name", "qr"])]
@@ -251,9 +274,11 @@ pub(crate) struct Invite {
     pub(crate) self_app: bool,
     /// Invite an app of this person
     #[arg(long, value_name = "NAME", requires = "role")]
+    #[arg(add = complete::people())]
     pub(crate) user: Option<Name>,
     /// What that person may do: admin or guest
     #[arg(long, requires = "user", conflicts_with_all = ["device", "self_app"], value_parser = invited_role)]
+    #[arg(add = complete::roles())]
     pub(crate) role: Option<Role>,
     /// Let the app use only these: kinds (rtsp) and resources (front-door), separated by commas
     #[arg(long, value_name = "KIND|RESOURCE", value_delimiter = ',', conflicts_with = "device")]
@@ -311,13 +336,17 @@ pub(crate) struct Recover {
 #[command(after_help = GRANT_HELP)]
 pub(crate) struct Grant {
     /// The network
+    #[arg(add = complete::networks())]
     pub(crate) name: Name,
     /// The guest
+    #[arg(add = complete::people())]
     pub(crate) user: Name,
     /// The resource
+    #[arg(add = complete::resources())]
     pub(crate) resource: Name,
     /// What they may do with it [default: what its exporter says is usual, or everything]
     #[arg(long, value_name = "CAPABILITY", num_args = 1..)]
+    #[arg(add = complete::capabilities())]
     pub(crate) can: Vec<String>,
     /// At which hours of the week, in which time zone [default: always]
     #[arg(long, value_name = "SCHEDULE")]
@@ -379,6 +408,7 @@ Examples:
   $ cococtl network prune home --unseen 90d --yes")]
 pub(crate) struct Prune {
     /// The network
+    #[arg(add = complete::networks())]
     pub(crate) name: Name,
     /// For how long nobody has seen them: 30d, 12w
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]

@@ -41,6 +41,8 @@ pub(super) fn enter() -> Result<(), Fail> {
     fs::write("/proc/self/uid_map", format!("{uid} {uid} 1")).map_err(forbidden)?;
     fs::write("/proc/self/gid_map", format!("{gid} {gid} 1")).map_err(forbidden)?;
     bring_up(LOOPBACK).map_err(forbidden)?;
+    // For `ping` without privileges. A kernel without it may do without.
+    let _ = fs::write("/proc/sys/net/ipv4/ping_group_range", format!("{gid} {gid}"));
     hand_down().map_err(|error| forbidden(error.into()))
 }
 

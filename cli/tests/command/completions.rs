@@ -15,7 +15,7 @@ fn the_completion_files_are_the_generated_ones() {
     for (shell, file) in [("bash", "cococtl.bash"), ("zsh", "_cococtl"), ("fish", "cococtl.fish")] {
         let Ended { code, out, err } = Ended::of(&mut cococtl(&["completions", shell]));
         assert_eq!((code, err.as_str()), (0, ""));
-        assert!(out.contains("invite"), "{shell}: {out}");
+        assert!(out.contains("COCOCTL_COMPLETE"), "{shell}: {out}");
         let path = directory.join(file);
         if env::var_os(REWRITE).is_some() {
             fs::write(&path, &out).unwrap();

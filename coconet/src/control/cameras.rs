@@ -16,6 +16,7 @@ pub struct FindCameras {
 
 /// Its answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Cameras {
     /// [`super::VERSION`].
     pub version: u32,
@@ -25,6 +26,7 @@ pub struct Cameras {
 
 /// A device that calls itself an ONVIF camera. All texts are its own, cleaned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Camera {
     /// Its address and the port of its service.
     pub address: String,
@@ -42,6 +44,7 @@ pub struct Camera {
 
 /// A stream of a camera.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CameraStream {
     /// What the camera calls it.
     pub profile: String,

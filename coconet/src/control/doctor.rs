@@ -6,6 +6,7 @@ use crate::name::Name;
 
 /// `GET /v1/doctor`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Doctor {
     /// [`super::VERSION`].
     pub version: u32,
@@ -15,6 +16,7 @@ pub struct Doctor {
 
 /// One network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Examined {
     /// Its name.
     pub network: Name,
@@ -24,6 +26,7 @@ pub struct Examined {
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Check {
     /// What: `manager`, `udp`, `mapping`, `filtering`, `hairpinning`, `port-mapping`, `ipv4`, `ipv6`, `mtu`,
     /// `captive-portal`, `tls-fallback`, `lan`, `clock`.
@@ -42,6 +45,7 @@ pub struct Check {
 
 /// How a thing stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum CheckStatus {
     /// As it should be.

@@ -74,6 +74,7 @@ pub enum Change {
 
 /// `GET /v1/networks/{name}/grants`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Grants {
     /// [`super::VERSION`].
     pub version: u32,
@@ -83,6 +84,7 @@ pub struct Grants {
 
 /// One grant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GrantLine {
     /// Who.
     pub user: Name,
@@ -100,6 +102,7 @@ pub struct GrantLine {
 
 /// `GET /v1/networks/{name}/invites`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Invites {
     /// [`super::VERSION`].
     pub version: u32,
@@ -109,6 +112,7 @@ pub struct Invites {
 
 /// One invite that can still be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct InviteLine {
     /// Its whole id: what it is revoked by. Not the secret.
     pub id: String,
@@ -127,6 +131,7 @@ pub struct InviteLine {
 
 /// `GET /v1/networks/{name}/log`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Log {
     /// [`super::VERSION`].
     pub version: u32,
@@ -136,6 +141,7 @@ pub struct Log {
 
 /// One entry, told to people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LogLine {
     /// Its number.
     pub seq: u64,
@@ -155,6 +161,7 @@ pub struct LogLine {
 
 /// `GET /v1/networks/{name}/audit`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Audit {
     /// [`super::VERSION`].
     pub version: u32,
@@ -172,6 +179,7 @@ pub struct Audit {
 
 /// Two entries with one number, both stamped: whoever has a verifier can convince themselves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Proof {
     /// The number.
     pub seq: u64,
@@ -185,6 +193,7 @@ pub struct Proof {
 
 /// `POST /v1/networks/{name}/recovery-key`: the answer, shown once and kept nowhere.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RecoveryKey {
     /// [`super::VERSION`].
     pub version: u32,

@@ -82,6 +82,7 @@ pub const BODY_MAX: usize = 64 * 1024;
 
 /// `GET /v1/status`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Status {
     /// [`VERSION`].
     pub version: u32,
@@ -108,6 +109,7 @@ pub struct Status {
 
 /// An answer that only says "done".
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Done {
     /// [`VERSION`].
     pub version: u32,
@@ -117,6 +119,7 @@ pub struct Done {
 
 /// One line of the event stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Event {
     /// [`VERSION`].
     pub version: u32,
@@ -124,8 +127,8 @@ pub struct Event {
     pub time_ms: u64,
     /// In which network, where it is about one.
     pub network: Option<String>,
-    /// A word: `manager-online`, `manager-offline`, `peer-connected`, `peer-lost`, `entry`,
-    /// `tunnel`, `refused`, `quota`, `alarm`.
+    /// A word: `manager-online`, `manager-offline`, `peer-connected`, `peer-lost`, `path`, `entry`,
+    /// `tunnel`, `ip`, `refused`, `quota`, `alarm`.
     pub kind: String,
     /// For people.
     pub message: String,
@@ -133,6 +136,7 @@ pub struct Event {
 
 /// `GET /v1/events/recent`: what the daemon has kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RecentEvents {
     /// [`VERSION`].
     pub version: u32,

@@ -77,6 +77,7 @@ pub enum InvitePurpose {
 
 /// The answer to [`CreateInvite`].
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Invited {
     /// [`super::VERSION`].
     pub version: u32,
@@ -90,6 +91,7 @@ pub struct Invited {
 
 /// `GET /v1/networks`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Networks {
     /// [`super::VERSION`].
     pub version: u32,
@@ -99,6 +101,7 @@ pub struct Networks {
 
 /// One joined network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Network {
     /// [`super::VERSION`].
     pub version: u32,
@@ -129,6 +132,7 @@ pub struct Network {
 
 /// A resource as a list shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ResourceLine {
     /// Its name.
     pub name: Name,
@@ -143,6 +147,7 @@ pub struct ResourceLine {
 
 /// This daemon's own node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SelfNode {
     /// Its id, whole.
     pub id: String,
@@ -165,6 +170,7 @@ pub struct SelfNode {
 
 /// The manager as this node sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ManagerStatus {
     /// `HOST:PORT`.
     pub address: String,
@@ -183,6 +189,7 @@ pub struct ManagerStatus {
 
 /// The state of the session with the manager.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ManagerLink {
     /// Trying.
@@ -195,6 +202,7 @@ pub enum ManagerLink {
 
 /// The ledger copy of this node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LedgerStatus {
     /// The number of its newest entry.
     pub seq: u64,
@@ -206,6 +214,7 @@ pub struct LedgerStatus {
 
 /// Another node of the network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Peer {
     /// Its id, whole.
     pub id: String,
@@ -256,6 +265,7 @@ pub struct Peer {
 
 /// The peers of all networks, or of one: `cococtl peers --json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Peers {
     /// [`super::VERSION`].
     pub version: u32,
@@ -265,6 +275,7 @@ pub struct Peers {
 
 /// A peer, and in which network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PeerOf {
     /// The network's name.
     pub network: Name,
@@ -275,6 +286,7 @@ pub struct PeerOf {
 
 /// The state of the connection with a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum PeerLink {
     /// Trying.
@@ -289,6 +301,7 @@ pub enum PeerLink {
 
 /// `GET /v1/networks/{name}/members`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Members {
     /// [`super::VERSION`].
     pub version: u32,
@@ -300,6 +313,7 @@ pub struct Members {
 
 /// A person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Member {
     /// Who.
     pub name: Name,
@@ -311,6 +325,7 @@ pub struct Member {
 
 /// One node of a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MemberNode {
     /// Its id, whole.
     pub id: String,

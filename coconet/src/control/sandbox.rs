@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// One layer of the daemon's sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SandboxLayer {
     /// `privileges`, `dumps`, `capabilities`, `files`, `ports`, `signals` or `calls`.
     pub layer: String,
@@ -16,6 +17,7 @@ pub struct SandboxLayer {
 
 /// How a layer of the sandbox stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum SandboxState {
     /// In force.

@@ -59,6 +59,7 @@ pub struct Open {
 
 /// `GET /v1/tunnels`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Tunnels {
     /// [`super::VERSION`].
     pub version: u32,
@@ -68,6 +69,7 @@ pub struct Tunnels {
 
 /// One tunnel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Tunnel {
     /// [`super::VERSION`].
     pub version: u32,
@@ -133,6 +135,7 @@ pub struct Tunnel {
 
 /// Which end of a tunnel is here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
     /// The target's.
@@ -143,6 +146,7 @@ pub enum Direction {
 
 /// The field's own states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum TunnelState {
     /// The exporter has not answered yet.
@@ -187,6 +191,7 @@ pub struct Ping {
 
 /// The answer to one ping.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Pong {
     /// [`super::VERSION`].
     pub version: u32,

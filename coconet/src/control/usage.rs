@@ -6,6 +6,7 @@ use crate::name::Name;
 
 /// `GET /v1/networks/{name}/usage`: one month (UTC), as the manager has counted it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Usage {
     /// [`super::VERSION`].
     pub version: u32,
@@ -30,6 +31,7 @@ pub struct Usage {
 
 /// One day.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UsageDay {
     /// Which, as `YYYY-MM-DD`.
     pub day: String,
@@ -39,6 +41,7 @@ pub struct UsageDay {
 
 /// One node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UsageNode {
     /// Its id, whole.
     pub id: String,
@@ -54,6 +57,7 @@ pub struct UsageNode {
 
 /// A warning of the manager: the relay's use has come near what it may be in a month, or to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct QuotaWarning {
     /// Bytes relayed this month, when the manager said it.
     pub used: u64,

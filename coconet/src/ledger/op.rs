@@ -91,6 +91,7 @@ pub enum Op {
 
 /// What kind of network it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cbor(index_only)]
 #[serde(rename_all = "lowercase")]
 pub enum NetworkKind {

@@ -86,6 +86,7 @@ pub struct User {
 
 /// What a node is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cbor(index_only)]
 #[serde(rename_all = "lowercase")]
 pub enum NodeKind {

@@ -30,6 +30,9 @@ const PROC: &str = "/proc";
 /// Longest `nsswitch.conf` that is read, in bytes.
 const NSSWITCH_MAX: u64 = 64 * 1024;
 
+/// Mounts that are looked at.
+const MOUNTS_MAX: usize = 4096;
+
 /// How large an emptied directory may grow inside.
 const EMPTIED: &str = "size=256m";
 
@@ -56,6 +59,7 @@ pub(super) fn arrange(hidden: &Hidden) -> Result<Hosts, Failed> {
     })?;
     mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)
         .map_err(|error| Failed::new("cannot part from the mounts outside", error))?;
+    without_privileged_files();
     hide_directories(hidden)?;
     let hosts = put_files(hidden)?;
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
@@ -67,6 +71,34 @@ pub(super) fn arrange(hidden: &Hidden) -> Result<Hosts, Failed> {
     // By its path: what is covered now would still be there by the old way.
     return_to(here)?;
     Ok(hosts)
+}
+
+/// Let no file give rights to whoever executes it. None could be had, and a program that its file promises some (as
+/// `ping`, on many systems) could not even be started. What cannot be changed stays as it is.
+fn without_privileged_files() {
+    let Ok(mounts) = fs::read_to_string("/proc/self/mountinfo") else { return };
+    for (place, flags) in mounts.lines().take(MOUNTS_MAX).filter_map(mounted) {
+        let flags = flags | MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_NOSUID;
+        let _ = mount(NONE, place.as_str(), NONE, flags, NONE);
+    }
+}
+
+/// Where something is mounted, and how, by a line of `mountinfo` (proc_pid_mountinfo(5)). Places with spaces in their
+/// names are left alone.
+fn mounted(line: &str) -> Option<(String, MsFlags)> {
+    let mut words = line.split(' ').skip(4);
+    let (place, options) = (words.next()?, words.next()?);
+    // What is set outside is not taken away inside.
+    let flag = |option| match option {
+        "ro" => MsFlags::MS_RDONLY,
+        "nodev" => MsFlags::MS_NODEV,
+        "noexec" => MsFlags::MS_NOEXEC,
+        "noatime" => MsFlags::MS_NOATIME,
+        "nodiratime" => MsFlags::MS_NODIRATIME,
+        "relatime" => MsFlags::MS_RELATIME,
+        _ => MsFlags::empty(),
+    };
+    Some((place.to_owned(), options.split(',').map(flag).collect()))
 }
 
 /// Empty the directories, but for what is shown.
@@ -173,6 +205,14 @@ fn nsswitch(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mount_keeps_what_keeps_it_closed() {
+        let line = "36 35 98:0 /mnt1 /mnt2 ro,nosuid,relatime master:1 - ext3 /dev/root rw,errors=continue";
+        let expected = ("/mnt2".to_owned(), MsFlags::MS_RDONLY | MsFlags::MS_RELATIME);
+        assert_eq!(mounted(line), Some(expected));
+        assert_eq!(mounted("36 35 98:0 /mnt1"), None);
+    }
 
     #[test]
     fn hosts_are_looked_up_in_the_file_only_and_users_as_before() {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// What HTTP goes through a tunnel.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct HttpFacts {
     /// Requests forwarded so far.

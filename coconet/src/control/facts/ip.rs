@@ -9,6 +9,7 @@ use crate::name::Name;
 
 /// What a node's own address is and what went by it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct IpFacts {
     /// The node's own address.
     pub address: Ipv6Addr,

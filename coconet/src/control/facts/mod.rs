@@ -16,6 +16,7 @@ pub use udp::UdpFacts;
 
 /// Facts of one protocol.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "protocol", rename_all = "lowercase")]
 pub enum Facts {
     /// Of datagrams.

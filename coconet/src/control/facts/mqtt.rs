@@ -10,6 +10,7 @@ pub const MQTT_FILTER_MAX: usize = 256;
 
 /// Since the daemon was started, and what is subscribed now.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct MqttFacts {
     /// Clients that the broker has accepted and that are connected now.
@@ -31,6 +32,7 @@ pub struct MqttFacts {
 
 /// One filter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MqttSubscription {
     /// As the clients wrote it.
     pub filter: String,
@@ -40,6 +42,7 @@ pub struct MqttSubscription {
 
 /// What the grants did not allow, by kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct MqttDenied {
     /// Connections whose will, client id or way of logging in was refused.

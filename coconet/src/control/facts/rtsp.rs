@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// What RTSP goes through a tunnel.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct RtspFacts {
     /// Sessions with the camera, now.
@@ -14,6 +15,7 @@ pub struct RtspFacts {
 
 /// One session with a camera.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct RtspSession {
     /// Path and query of the URL that is played.
@@ -28,6 +30,7 @@ pub struct RtspSession {
 
 /// One track of a session.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct RtspTrack {
     /// `video`, `audio` or another word.
@@ -48,6 +51,7 @@ pub struct RtspTrack {
 
 /// What media goes over.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum RtspTransport {
     /// UDP ports.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a tunnel exchanged in datagrams.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct UdpFacts {
     /// Local clients, or sockets to the target, now.
