@@ -25,6 +25,7 @@ const RESOURCE: &str = "resource:";
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Serialize, Deserialize)]
 #[cbor(map)]
 #[serde(try_from = "Vec<String>", into = "Vec<String>")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Scope {
     #[n(0)]
     kinds: BTreeSet<Kind>,
