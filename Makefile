@@ -17,7 +17,7 @@ MUSL ?= $(shell uname -m)-unknown-linux-musl
 SCRIPTS = .ci/run demo/run tests/setup.sh tests/layering.sh tests/fuzz.sh tests/deb.sh tests/musl.sh \
 	contrib/install.sh contrib/deb.sh contrib/debian/cocod/* contrib/debian/coco-manager/*
 
-.PHONY: help setup build release install uninstall deb musl check fmt clippy scripts docs man completions schema layering \
+.PHONY: help setup pictures build release install uninstall deb musl check fmt clippy scripts docs man completions schema layering \
 	test test-lab test-deb test-musl demo bench fuzz clean
 .NOTPARALLEL:
 .DEFAULT_GOAL = help
@@ -29,6 +29,11 @@ demo: ## watch a camera through a tunnel; ONCE=1 leaves after the proof, COCO_BI
 	@tests/setup.sh demo
 	$(if $(COCO_BIN),,cargo build --release --workspace --exclude coco-bench --bins)
 	@demo/run
+
+pictures: ## docs/dashboard-*.svg anew, from a run of the demo; COCO_BIN=DIR takes other binaries
+	@tests/setup.sh demo
+	$(if $(COCO_BIN),,$(MAKE) release)
+	@demo/picture docs
 
 build: ## the three binaries for development, in target/debug
 	cargo build --workspace --bins

@@ -25,7 +25,7 @@ use coconet::wire::manager::WARN_PERCENT;
 use crate::storage::{Relayed, Traffic};
 
 /// How often changed counts are written: with the time that takes, less than a second.
-pub const FLUSH_EVERY: Duration = Duration::from_millis(800);
+pub const FLUSH_EVERY: Duration = Duration::from_millis(600);
 
 /// Months of which the days are kept, the current one not counted.
 pub const MONTHS_KEPT: u32 = 13;

@@ -539,14 +539,22 @@ impl Daemon {
             let exposures = node.exposures().all();
             let found = exposures.into_iter().find(|known| fits(known.id(), known.resource(), node.name()));
             if let Some(exposure) = found {
-                let published = node.ledger();
-                if published.state().resources().get(exposure.resource()).is_some_and(|r| r.node == node.id())
-                {
-                    node.append(&Op::Withdraw(Withdraw { name: exposure.resource().clone() })).await?;
-                }
-                self.store.remove_tunnel(exposure.id()).await?;
+                // It is served no longer, whatever comes of the rest.
                 node.exposures().remove(exposure.resource());
+                self.store.remove_tunnel(exposure.id()).await?;
+                withdraw(&node, exposure.resource()).await?;
                 return Ok(done(format!("withdrew {}", exposure.resource())));
+            }
+        }
+        // What is still listed, since the manager was away when it was closed.
+        let listed = |node: &Arc<Node>| {
+            let name = what.parse().ok().filter(|name| fits(0, name, node.name()))?;
+            publishes(node, &name).then_some(name)
+        };
+        for node in self.nodes() {
+            if let Some(resource) = listed(&node) {
+                withdraw(&node, &resource).await?;
+                return Ok(done(format!("withdrew {resource}")));
             }
         }
         Err(Fault::not_found(format!("no tunnel {}", coconet::name::shown(what))).hint("cococtl tunnel list"))
@@ -788,6 +796,23 @@ fn expose_on(node: &Node, id: u64, resource: Name, url: &str, served: Served) ->
     }
     node.exposures().insert(exposure);
     Ok(())
+}
+
+/// Whether a resource is listed as that node's.
+fn publishes(node: &Node, resource: &Name) -> bool {
+    node.ledger().state().resources().get(resource).is_some_and(|listed| listed.node == node.id())
+}
+
+/// Take a resource of a node's off the list, if it is there.
+async fn withdraw(node: &Node, resource: &Name) -> Result<()> {
+    if !publishes(node, resource) {
+        return Ok(());
+    }
+    node.append(&Op::Withdraw(Withdraw { name: resource.clone() })).await.map_err(|fault| {
+        Fault::new(fault.kind(), format!("{resource} is served no longer, but still listed"))
+            .because(&fault)
+            .hint(format!("cococtl tunnel close {resource}, once more when the manager is there"))
+    })
 }
 
 /// What the network is told of a target.

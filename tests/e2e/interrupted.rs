@@ -29,7 +29,10 @@ fn a_join_interrupted_before_the_manager_answers_has_not_happened_and_the_invite
     let invite = owner.invite("home", &["--self"]);
     let viewer = net.app("viewer");
     net.kill_manager();
-    let mut join = viewer.ctl_command(&["network", "join", &invite]);
+    let ctl = viewer.ctl_command(&["network", "join", &invite]);
+    // A shell that is no terminal's has it ignored in what runs in the background, as this may.
+    let mut join = command("/usr/bin/env");
+    join.arg("--default-signal=INT").arg(ctl.get_program()).args(ctl.get_args());
     let join = join.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     until("the daemon tries to reach the manager", PATIENCE, || {
         is(progress(&viewer).work.iter().any(|work| work.step == WorkStep::Connecting), "it does not")

@@ -59,6 +59,28 @@ fn a_withdrawn_resource_cuts_its_tunnels_and_an_exposed_one_brings_them_back() {
 }
 
 #[test]
+fn what_is_closed_without_the_manager_is_served_no_longer_and_taken_off_the_list_later() {
+    let mut net = Net::new();
+    let (mut camera, viewer) = net.pair();
+    camera.expose(&format!("tcp://{}", serve(echo)), "service");
+    let mut connection = connected(viewer.open_address("service"));
+    net.kill_manager();
+
+    assert!(camera.refused(&[6], &["tunnel", "close", "service"]).contains("served no longer"));
+
+    assert_cut(&mut connection);
+    camera.kill();
+    camera.start();
+    assert_eq!(tunnels(&camera), [], "nor after a restart");
+    net.start_manager();
+    camera.wait_online();
+    assert_eq!(camera.network(HOME).resources.len(), 1);
+    camera.ok(&["tunnel", "close", "service"]);
+    assert_eq!(camera.network(HOME).resources, []);
+    camera.refused(&[5], &["tunnel", "close", "service"]);
+}
+
+#[test]
 fn a_resource_that_is_exposed_anew_leads_to_its_new_target() {
     let net = Net::new();
     let (mut camera, viewer) = net.pair();

@@ -12,11 +12,12 @@ pub(crate) const SUBSTITUTES: [(&str, &str); 6] = [
 ];
 
 /// How commands begin that are not run, and why.
-pub(crate) const LEFT_OUT: [(&str, &str); 4] = [
+pub(crate) const LEFT_OUT: [(&str, &str); 5] = [
     ("make ", "builds everything, and installs what is missing"),
     ("sudo ", "installs into the system"),
     ("ping ", "asks for an address that is another one each time: see the tests of ip"),
     ("cococtl --app boat tunnel expose ip:", "wants an interface: see the tests of ip"),
+    ("cococtl run --ip ", "wants a node with an interface: see the tests of ip"),
 ];
 
 /// Commands that go on until they are told to end, which is after a while.

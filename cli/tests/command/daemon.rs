@@ -148,7 +148,9 @@ pub(crate) fn cococtl(words: &[&str]) -> Command {
 
 /// The same from another place.
 pub(crate) fn at(program: &Path, words: &[&str]) -> Command {
-    let mut command = Command::new(program);
+    // A shell that is no terminal's has it ignored in what runs in the background, as these tests may.
+    let mut command = Command::new("/usr/bin/env");
+    command.arg("--default-signal=INT").arg(program);
     for name in ["COCO_APP", "COCO_SOCKET", "XDG_RUNTIME_DIR", "XDG_STATE_HOME"] {
         command.env_remove(name);
     }

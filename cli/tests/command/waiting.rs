@@ -243,9 +243,9 @@ fn ctrl_c_ends_what_only_watches_without_a_word() {
 fn who_has_ctrl_c_ignored_is_not_interrupted() {
     let (daemon, door, begun) = joining(|| work("connecting", 0, None), json!([]));
     let ours = daemon.command(&["network", "join", &invite()]);
-    // As a shell that is no terminal's has it for what runs in the background.
+    // As a shell that is no terminal's has it for what runs in the background. Our own begins by undoing that.
     let mut command = std::process::Command::new("/bin/sh");
-    command.args(["-c", "trap '' INT; exec \"$@\"", "sh"]).arg(ours.get_program()).args(ours.get_args());
+    command.args(["-c", "trap '' INT; exec \"$@\"", "sh"]).args(ours.get_args().skip(1));
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     begun.recv().unwrap();
     interrupt(&child);
