@@ -39,9 +39,13 @@ const DEADLINE: Duration = Duration::from_millis(700);
 pub(crate) fn answer(words: &[OsString]) -> Result<bool, Fail> {
     let complete = CompleteEnv::with_factory(Args::command).var(VARIABLE);
     let here = env::current_dir().ok();
-    complete
-        .try_complete(words, here.as_deref())
-        .map_err(|error| Fail::failed("cannot complete").because(error.to_string().trim_end()))
+    complete.try_complete(words, here.as_deref()).map_err(|error| {
+        let error = error.to_string();
+        let why = error.trim_end();
+        Fail::failed("cannot complete")
+            .because(why.strip_prefix("error: ").unwrap_or(why))
+            .hint("cococtl completions --help lists the shells")
+    })
 }
 
 /// The apps that have a control socket where sockets usually are.

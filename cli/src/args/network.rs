@@ -258,6 +258,7 @@ pub(crate) struct Invite {
     #[arg(add = complete::networks())]
     pub(crate) name: Name,
     /// Make none: list those that can be used, or revoke one, as invites and revoke-invite do
+    #[arg(value_name = "list|revoke")]
     #[arg(conflicts_with_all = ["no_publish", "role", "only", "uses", "expires", "node_name", "qr"])]
     pub(crate) instead: Option<Instead>,
     /// The whole id of the invite to revoke
