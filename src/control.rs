@@ -164,7 +164,9 @@ fn router(daemon: Arc<Daemon>) -> Router {
         .fallback(async || {
             answer::<()>(Err(Fault::not_found("no such request").hint("see coconet::control")))
         })
-        .method_not_allowed_fallback(async || answer::<()>(Err(Fault::usage("not with this method"))))
+        .method_not_allowed_fallback(async || {
+            answer::<()>(Err(Fault::usage("not with this method").hint("see coconet::control")))
+        })
         .layer(middleware::from_fn(own_user_only))
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(middleware::map_response(in_kind))
@@ -201,7 +203,9 @@ async fn in_kind(response: Response) -> Response {
         return response;
     }
     let why = to_bytes(response.into_body(), BODY_MAX).await.unwrap_or_default();
-    answer::<()>(Err(Fault::usage(coconet::name::shown(&String::from_utf8_lossy(&why)))))
+    answer::<()>(Err(
+        Fault::usage(coconet::name::shown(&String::from_utf8_lossy(&why))).hint("see coconet::control")
+    ))
 }
 
 #[derive(Debug, Deserialize)]
@@ -356,10 +360,12 @@ async fn run_inside(
     let wants = request.headers().get(header::UPGRADE).is_some_and(|protocol| protocol == RUN_UPGRADE);
     let upgraded = hyper::upgrade::on(&mut request);
     let Ok(body) = to_bytes(request.into_body(), BODY_MAX).await else {
-        return answer::<()>(Err(Fault::usage("the request is too long")));
+        return answer::<()>(Err(Fault::usage("the request is too long").hint("see coconet::control")));
     };
     let begun = match read::<Run>(&body) {
-        Ok(_) if !wants => Err(Fault::usage(format!("this needs Upgrade: {RUN_UPGRADE}"))),
+        Ok(_) if !wants => {
+            Err(Fault::usage(format!("this needs Upgrade: {RUN_UPGRADE}")).hint("see coconet::control"))
+        }
         Ok(run) => daemon.begin_run(&run, caller.pid.unwrap_or_default()).await.map(|begun| (begun, run)),
         Err(fault) => Err(fault),
     };
@@ -425,7 +431,11 @@ async fn recent_events(State(daemon): Shared) -> Response {
 }
 
 fn read<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T> {
-    serde_json::from_slice(body).map_err(|error| Fault::usage("malformed request").because(&error))
+    serde_json::from_slice(body).map_err(|error| {
+        Fault::usage("malformed request")
+            .because(&error)
+            .hint("cocod --version and cococtl --version should be the same; otherwise see coconet::control")
+    })
 }
 
 fn answer<T: Serialize>(outcome: Result<T>) -> Response {

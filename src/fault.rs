@@ -7,6 +7,55 @@ use coconet::control::{ErrorKind, FailureBody};
 use coconet::ledger::{Reject, Violation};
 use coconet::wire::code::{Close, Reset};
 
+/// What to do about an answer that nobody gives who keeps to the protocol.
+pub const SAME_RELEASE: &str = "it may be of another version: update coco there and here";
+
+/// What to do where something broke off that goes on by itself.
+pub const AGAIN: &str = "try again; cococtl status shows how it goes on";
+
+/// What to do about a manager that does not keep to its word.
+pub const ASK_OPERATOR: &str = "ask the manager's operator what happened";
+
+const REMOVED: &str = "cococtl network leave NETWORK --forget; to come back, a new invite is needed";
+
+const NEW_INVITE: &str = "ask for a new invite: cococtl network invite NETWORK ...";
+
+const LIMIT: &str = "remove what is no longer used: cococtl network prune NETWORK --unseen 90d --dry-run; or ask the \
+                     manager's operator";
+
+/// What the words mean by which the ledger and managers refuse: their kind, and what to do about them.
+const WORDS: [(&str, ErrorKind, &str); 25] = [
+    ("not-a-member", ErrorKind::NotAMember, REMOVED),
+    ("revoked", ErrorKind::NotAMember, REMOVED),
+    ("not-allowed", ErrorKind::NotPermitted, "cococtl network roles lists who may do what"),
+    (
+        "last-owner",
+        ErrorKind::NotPermitted,
+        "make another owner first: cococtl network role NETWORK USER owner",
+    ),
+    ("no-such-node", ErrorKind::NotFound, "cococtl network members NETWORK"),
+    ("no-such-resource", ErrorKind::NotFound, "cococtl network show NETWORK"),
+    ("no-such-user", ErrorKind::NotFound, "cococtl network members NETWORK"),
+    ("no-such-grant", ErrorKind::NotFound, "cococtl network grants NETWORK"),
+    ("limit", ErrorKind::Quota, LIMIT),
+    ("quota", ErrorKind::Quota, "cococtl usage NETWORK"),
+    ("invite-unknown", ErrorKind::Failed, NEW_INVITE),
+    ("invite-expired", ErrorKind::Failed, NEW_INVITE),
+    ("invite-used", ErrorKind::Failed, NEW_INVITE),
+    ("invite-revoked", ErrorKind::Failed, NEW_INVITE),
+    ("inviter-gone", ErrorKind::Failed, NEW_INVITE),
+    ("name-taken", ErrorKind::Failed, "choose another name"),
+    ("key-reused", ErrorKind::Failed, NEW_INVITE),
+    ("bad-value", ErrorKind::Failed, "choose another value"),
+    ("bad-proof", ErrorKind::Failed, SAME_RELEASE),
+    ("genesis", ErrorKind::Failed, SAME_RELEASE),
+    ("protocol-error", ErrorKind::Failed, SAME_RELEASE),
+    ("storage", ErrorKind::Failed, "the manager cannot write to its disk; try again when there is room"),
+    ("busy", ErrorKind::Failed, "try again in a moment"),
+    ("offline", ErrorKind::Failed, "cococtl network members NETWORK shows who is online"),
+    ("no-relay", ErrorKind::Failed, "cococtl doctor says what stands in the way of a direct path"),
+];
+
 /// A failure with its kind, its causes and the next step.
 #[derive(Debug, Clone)]
 pub struct Fault(Box<FailureBody>);
@@ -75,54 +124,31 @@ impl Fault {
 
     /// An op the ledger does not allow.
     pub fn violation(violation: &Violation) -> Self {
-        let kind = match violation {
-            Violation::NotMember => ErrorKind::NotAMember,
-            Violation::NotAllowed { .. } | Violation::LastOwner => ErrorKind::NotPermitted,
-            Violation::NoSuchNode
-            | Violation::NoSuchResource(_)
-            | Violation::NoSuchUser(_)
-            | Violation::NoSuchGrant { .. } => ErrorKind::NotFound,
-            Violation::Limit { .. } => ErrorKind::Quota,
-            Violation::Genesis
-            | Violation::Proof
-            | Violation::InviteUnknown
-            | Violation::InviteExpired
-            | Violation::InviteUsed
-            | Violation::InviteRevoked
-            | Violation::InviterGone
-            | Violation::NameTaken(_)
-            | Violation::KeyReused
-            | Violation::Value(_) => ErrorKind::Failed,
-        };
-        Self::new(kind, violation.to_string())
+        Self::of_word(violation.code(), violation.to_string())
     }
 
-    /// What a manager answered instead of doing it: `code` is a word of
+    /// What a manager answered instead of doing it: `word` is one of
     /// [`coconet::wire::manager::Response::Failed`].
-    pub fn refused_by_manager(code: &str, message: &str) -> Self {
-        let kind = match code {
-            "not-a-member" | "revoked" => ErrorKind::NotAMember,
-            "not-allowed" | "last-owner" => ErrorKind::NotPermitted,
-            "no-such-node" | "no-such-resource" | "no-such-user" | "no-such-grant" => ErrorKind::NotFound,
-            "limit" | "quota" => ErrorKind::Quota,
-            _ => ErrorKind::Failed,
-        };
-        let fault = Self::new(kind, coconet::name::shown(message));
-        match code {
-            "invite-expired" | "invite-used" | "invite-revoked" | "inviter-gone" | "invite-unknown" => {
-                fault.hint("ask for a new invite: cococtl network invite NETWORK ...")
-            }
-            "storage" => fault.hint("the manager cannot write to its disk; try again when there is room"),
-            _ => fault,
+    pub fn refused_by_manager(word: &str, message: &str) -> Self {
+        Self::of_word(word, coconet::name::shown(message))
+    }
+
+    fn of_word(word: &str, message: String) -> Self {
+        match WORDS.iter().find(|(known, ..)| *known == word) {
+            Some((_, kind, hint)) => Self::new(*kind, message).hint(*hint),
+            None => Self::failed(message).hint(SAME_RELEASE),
         }
     }
 
     /// A peer closed the connection.
     pub fn closed_by_peer(code: Close) -> Self {
         match code {
-            Close::Revoked => Self::new(ErrorKind::NotAMember, "this node was removed from the network"),
+            Close::Revoked => {
+                Self::new(ErrorKind::NotAMember, "this node was removed from the network").hint(REMOVED)
+            }
             Close::NotAMember => {
                 Self::new(ErrorKind::NotAMember, "the other node does not know this node as a member")
+                    .hint("it may not have heard of it yet: try again; cococtl network show NETWORK")
             }
             Close::UpdateNeeded => {
                 Self::failed("the other node speaks another version").hint("update coco on both machines")
@@ -130,7 +156,7 @@ impl Fault {
             Close::LedgerFork => Self::failed("the other node has a contradicting ledger")
                 .hint("a manager shows members different ledgers: trust no new entries until it is settled"),
             Close::Done | Close::WrongNetwork | Close::Protocol | Close::Busy | Close::TooSlow => {
-                Self::timed_out(format!("the other node closed the connection: {code}"))
+                Self::timed_out(format!("the other node closed the connection: {code}")).hint(AGAIN)
             }
         }
     }
@@ -152,7 +178,7 @@ impl Fault {
             Reset::Unsupported => Self::failed(format!("{resource}: the exporter cannot forward this kind"))
                 .hint("update coco on the exporting machine"),
             Reset::Closed | Reset::PeerReset | Reset::GoingAway | Reset::Protocol | Reset::Unread => {
-                Self::timed_out(format!("{resource}: the exporter broke off: {code}"))
+                Self::timed_out(format!("{resource}: the exporter broke off: {code}")).hint(AGAIN)
             }
         }
     }
@@ -179,7 +205,8 @@ impl From<Reject> for Fault {
             | Reject::Author
             | Reject::Stamp
             | Reject::Op
-            | Reject::Malformed(_) => Self::failed(format!("the ledger does not verify: {reject}")),
+            | Reject::Malformed(_) => Self::failed(format!("the ledger does not verify: {reject}"))
+                .hint("ask the manager's operator what happened: cococtl network audit NETWORK"),
         }
     }
 }

@@ -391,13 +391,13 @@ impl Store {
             // An error means that the caller no longer waits.
             let _ = answer.send(job(db));
         });
-        let gone = || Fault::failed("the state database is closed");
+        let gone = || Fault::failed("the state database is closed").hint("the daemon ends: look at its log");
         self.0.send(job).await.map_err(|_| gone())?;
         done.await.map_err(|_| gone())?.map_err(|error| {
             let fault = Fault::failed("cannot use the state database").because(&error);
             match error.sqlite_error_code() {
                 Some(rusqlite::ErrorCode::DiskFull) => fault.hint(NO_ROOM),
-                _ => fault,
+                _ => fault.hint("look at the daemon's log, and at the disk below its state directory"),
             }
         })
     }

@@ -43,7 +43,9 @@ pub fn request() -> (Asking, Asked) {
 pub async fn whole<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
     match tokio::spawn(work).await {
         Ok(outcome) => outcome,
-        Err(error) => Err(Fault::failed("the daemon broke off").because(&error)),
+        Err(error) => {
+            Err(Fault::failed("the daemon broke off").because(&error).hint("look at the daemon's log"))
+        }
     }
 }
 

@@ -132,7 +132,9 @@ impl Daemon {
     /// Join as the owner's next app, by an offline key.
     pub async fn recover(&self, request: Recover, asked: Asked) -> Result<Network> {
         let recovery: Recovery = request.key.parse().map_err(|error: coconet::recovery::RecoveryError| {
-            Fault::usage("cannot use that key").because(&error)
+            Fault::usage("cannot use that key")
+                .because(&error)
+                .hint("a recovery key begins with cocorec1; copy the whole line")
         })?;
         self.make_way(recovery.network).await?;
         let insist = request.node_name.is_some();
@@ -153,7 +155,8 @@ async fn translate(node: &Node, change: Change) -> Result<Op> {
         }
         Change::Grant { user, resource, can, when, until_ms } => {
             if until_ms.is_some_and(|until| until <= node.now()) {
-                return Err(Fault::usage("the end of the grant is in the past"));
+                return Err(Fault::usage("the end of the grant is in the past")
+                    .hint("--until with a later end, or none"));
             }
             let ledger = node.ledger();
             let usual = || {
@@ -178,7 +181,11 @@ async fn translate(node: &Node, change: Change) -> Result<Op> {
         Change::SetManagers { managers } => {
             let parsed: std::result::Result<Vec<ManagerAddr>, _> =
                 managers.iter().map(|text| text.parse::<ManagerAddr>()).collect();
-            let managers = parsed.map_err(|error| Fault::usage("not a manager address").because(&error))?;
+            let managers = parsed.map_err(|error| {
+                Fault::usage("not a manager address")
+                    .because(&error)
+                    .hint("coco-manager address prints it: mgr1...@HOST:PORT")
+            })?;
             let ledger = node.ledger();
             let now: Vec<_> = ledger.state().managers().iter().map(|manager| manager.stamp).collect();
             // After such an entry nobody could stamp the next one, not even the one that takes it back.

@@ -283,7 +283,9 @@ impl Daemon {
     pub async fn invite(&self, name: &str, request: CreateInvite) -> Result<Invited> {
         let node = self.node(name)?;
         if request.expires_s == 0 || request.expires_s > INVITE_LIFE_MAX_S {
-            return Err(Fault::usage("an invite lives from one second to one year"));
+            return Err(
+                Fault::usage("an invite lives from one second to one year").hint("for example --expires 7d")
+            );
         }
         if request.node_name.is_some() && request.uses > 1 {
             return Err(Fault::usage("an invite for several nodes cannot name them all alike")
@@ -334,14 +336,14 @@ impl Daemon {
         let target = parse_target(&request.url)?;
         let Expose { can, login, options, .. } = request;
         options.fit(target.kind, login.is_some()).map_err(|error| {
-            Fault::usage(format!("this option does not fit {} targets", target.kind)).because(&error)
+            Fault::usage(format!("this option does not fit {} targets", target.kind))
+                .because(&error)
+                .hint("cococtl tunnel expose --help lists what is for which")
         })?;
         if can.as_ref().is_some_and(|can| !can.fit(target.kind)) {
-            return Err(Fault::usage("this cannot be done with it").hint(format!(
-                "{}: {}",
-                target.kind,
-                target.kind.capabilities().join(", ")
-            )));
+            let known = target.kind.capabilities().join(", ");
+            return Err(Fault::usage(format!("this cannot be granted of {} targets", target.kind))
+                .hint(format!("--can takes for them: {known}")));
         }
         let attributes = attributes_of(&target, can.as_ref())?;
         let publish = Publish { name: request.name.clone(), kind: target.kind, attributes };
@@ -376,7 +378,9 @@ impl Daemon {
         node.require_member()?;
         let wait = Duration::from_secs(request.timeout_s.unwrap_or(OPEN_TIMEOUT_S).clamp(1, WAIT_MAX_S));
         let place = request.listen.as_deref().map(str::parse::<Listen>).transpose();
-        let place = place.map_err(|error| Fault::usage("--listen").because(&error))?;
+        let place = place.map_err(|error| {
+            Fault::usage("cannot listen there").because(&error).hint("for example --listen 127.0.0.1:5554")
+        })?;
         if !node.ledger().state().resources().contains_key(&request.resource) {
             // Published a moment ago, perhaps; without the manager our own copy has to do.
             let _ = node.manager().catch_up().await;
@@ -384,7 +388,9 @@ impl Daemon {
         self.require_not_open(&node, &request.resource)?;
         require_listener(&node, &request.resource)?;
         let allow = request.allow.as_deref().map(Rules::parse).transpose().map_err(|error| {
-            Fault::usage("--allow").because(&error).hint("for example --allow uid:self exe:/usr/bin/ffplay")
+            Fault::usage("cannot follow these rules")
+                .because(&error)
+                .hint("for example --allow uid:self exe:/usr/bin/ffplay")
         })?;
         if request.public && allow.is_some() {
             return Err(Fault::usage("--public lets in everybody, --allow only some")
@@ -460,7 +466,8 @@ impl Daemon {
             return Err(Fault::failed(other).hint("one at a time: a node has one address"));
         }
         if request.resources.len() > RUN_RESOURCES_MAX || request.kept.len() > RUN_RESOURCES_MAX {
-            return Err(Fault::usage(format!("a run has at most {RUN_RESOURCES_MAX} resources")));
+            return Err(Fault::usage(format!("a run has at most {RUN_RESOURCES_MAX} resources"))
+                .hint("--resource with those that are needed"));
         }
         let unknown = || {
             let ledger = node.ledger();
@@ -501,7 +508,11 @@ impl Daemon {
         }
         let links = Arc::clone(&self.around.links().borrow());
         let cameras = cameras::find(&links, None).await;
-        let cameras = cameras.map_err(|error| Fault::failed("cannot look for cameras").because(&error))?;
+        let cameras = cameras.map_err(|error| {
+            Fault::failed("cannot look for cameras")
+                .because(&error)
+                .hint("name the camera's URL: cococtl tunnel expose rtsp://HOST/PATH --name NAME")
+        })?;
         Ok(Cameras { version: VERSION, cameras })
     }
 
@@ -574,7 +585,8 @@ impl Daemon {
         };
         let pong = tokio::time::timeout(wait, pinging).await;
         pong.unwrap_or_else(|_| {
-            Err(Fault::timed_out(format!("{} did not answer in time", coconet::name::shown(&request.node))))
+            Err(Fault::timed_out(format!("{} did not answer in time", coconet::name::shown(&request.node)))
+                .hint(format!("is it online? cococtl network members {}", node.name())))
         })
     }
 
@@ -749,11 +761,11 @@ struct Trial(Option<Arc<Opened>>);
 
 impl Trial {
     fn opened(&self) -> Result<&Arc<Opened>> {
-        self.0.as_ref().ok_or_else(|| Fault::failed("the tunnel was closed"))
+        self.0.as_ref().ok_or_else(|| Fault::failed("the tunnel was closed").hint("cococtl tunnel list"))
     }
 
     fn passed(mut self) -> Result<Arc<Opened>> {
-        self.0.take().ok_or_else(|| Fault::failed("the tunnel was closed"))
+        self.0.take().ok_or_else(|| Fault::failed("the tunnel was closed").hint("cococtl tunnel list"))
     }
 }
 
@@ -823,7 +835,11 @@ fn attributes_of(target: &Target, can: Option<&Capabilities>) -> Result<Attribut
     // No word of a capability holds a space.
     let told = path.into_iter().chain(udp).chain(port).chain(can.map(|can| (CAN, can.words().join(" "))));
     let map = told.map(|(name, value)| (Name::closest(name, name), value)).collect();
-    Attributes::new(map).map_err(|error| Fault::usage("the URL's path, or --can").because(&error))
+    Attributes::new(map).map_err(|error| {
+        Fault::usage("this cannot be published")
+            .because(&error)
+            .hint("a shorter path in the URL, or fewer capabilities with --can")
+    })
 }
 
 fn parse_target(url: &str) -> Result<Target> {

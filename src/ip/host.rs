@@ -64,6 +64,7 @@ impl Host {
                     node.name()
                 ))
                 .because(&error)
+                .hint("start cocod again")
             })?;
         }
         self.served.attach(node);

@@ -64,7 +64,8 @@ impl Book {
         let entries: Vec<Entry> = stored.iter().map(|bytes| decode(bytes)).collect::<Result<_>>()?;
         let ledger = ledger::load(&entries)?;
         if ledger.state().network() != network {
-            return Err(Fault::failed("the stored ledger is of another network"));
+            return Err(Fault::failed("the stored ledger is of another network")
+                .hint("the state directory is mixed up: restore it, or begin with an empty one"));
         }
         let alarm = store.proofs(network).await?.first().map(|(seq, ..)| forked_alarm(*seq));
         Ok(Self {

@@ -19,7 +19,7 @@ use super::uplink::{self, Uplink};
 use super::{Node, bind, book, manager};
 use crate::clock;
 use crate::daemon::jobs::Job;
-use crate::fault::{Fault, Result};
+use crate::fault::{ASK_OPERATOR, Fault, Result};
 use crate::random;
 use crate::store::EntryRow;
 
@@ -97,12 +97,14 @@ pub async fn join(
     let joined = redeem(session, invitation, &keys, name, insist).await?;
     let (ledger, entries) = fetch_all(session, invitation.network, job, Some(joined + 1)).await?;
     if !ledger.state().nodes().contains_key(&keys.id()) {
-        return Err(Fault::failed("the manager stamped the join, but the ledger it shows does not have it"));
+        return Err(Fault::failed("the manager stamped the join, but the ledger it shows does not have it")
+            .hint(ASK_OPERATOR));
     }
     if !ledger.withheld().is_empty() && ledger.state().guest(keys.id()).is_none() {
         return Err(Fault::failed(
             "the manager withholds entries of the ledger from a member that may see them",
-        ));
+        )
+        .hint(ASK_OPERATOR));
     }
     Ok(Founded { keys, endpoint, ledger, entries })
 }
@@ -229,7 +231,7 @@ async fn fetch_all(
     let ledger: Option<Ledger> = ledger;
     match ledger.filter(|ledger| ledger.state().network() == network) {
         Some(ledger) => Ok((ledger, entries)),
-        None => Err(Fault::failed("the manager shows the ledger of another network")),
+        None => Err(Fault::failed("the manager shows the ledger of another network").hint(ASK_OPERATOR)),
     }
 }
 

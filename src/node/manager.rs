@@ -40,7 +40,7 @@ use super::uplink::{self, Reached, Uplink};
 use super::ways::{Introduction, NOTICES, punch, relay_place};
 use crate::clock;
 use crate::events::Events;
-use crate::fault::{Fault, Result};
+use crate::fault::{AGAIN, Fault, Result, SAME_RELEASE};
 
 /// How long the manager is tried every second.
 pub const EAGER: Duration = Duration::from_secs(20);
@@ -205,7 +205,7 @@ impl ManagerLink {
         let mut watch = self.state.subscribe();
         let up = watch.wait_for(|state| state.link == LinkState::Online);
         let session = up.await.ok().and_then(|state| state.session.clone());
-        session.ok_or_else(|| Fault::timed_out("the network was left"))
+        session.ok_or_else(|| Fault::timed_out("the network was left").hint("cococtl network list"))
     }
 
     /// Ask, and await the one answer.
@@ -417,7 +417,9 @@ impl ManagerLink {
                 Err(error) => {
                     return Err(match session.end() {
                         Some(ended) => lost(&ended),
-                        None => Fault::failed("the manager broke the protocol").because(&error),
+                        None => {
+                            Fault::failed("the manager broke the protocol").because(&error).hint(SAME_RELEASE)
+                        }
                     });
                 }
             }
@@ -598,7 +600,9 @@ impl ManagerLink {
             Ok(()) => Ok(()),
             Err(error @ TakeError::Fork(_)) => {
                 self.events.send(Some(&self.name), "alarm", error.to_string());
-                Err(Fault::failed("the manager's ledger contradicts this node's").because(&error))
+                Err(Fault::failed("the manager's ledger contradicts this node's")
+                    .because(&error)
+                    .hint(format!("cococtl network audit {}", self.name)))
             }
             Err(TakeError::Reject(reject)) => {
                 // It may be of a later version; anything else no manager stamps that keeps to the rules.
@@ -696,8 +700,8 @@ pub async fn answer(channel: &mut coco_tunnel::channel::Channel) -> Result<Respo
 async fn reply(channel: &mut coco_tunnel::channel::Channel) -> Result<Response> {
     match tokio::time::timeout(ANSWER_TIMEOUT, frame::read(&mut channel.rx)).await {
         Ok(Ok(response)) => Ok(response),
-        Ok(Err(error)) => Err(Fault::timed_out("the manager broke off").because(&error)),
-        Err(_) => Err(Fault::timed_out("the manager does not answer")),
+        Ok(Err(error)) => Err(Fault::timed_out("the manager broke off").because(&error).hint(AGAIN)),
+        Err(_) => Err(Fault::timed_out("the manager does not answer").hint(AGAIN)),
     }
 }
 
@@ -715,7 +719,9 @@ pub fn unexpected(response: Response) -> Fault {
         | Response::Ring { .. }
         | Response::Usage { .. }
         | Response::Quota { .. }
-        | Response::Probed { .. } => Fault::failed("the manager gave an answer to another question"),
+        | Response::Probed { .. } => {
+            Fault::failed("the manager gave an answer to another question").hint(SAME_RELEASE)
+        }
     }
 }
 
@@ -729,13 +735,13 @@ async fn doubted(doubts: &mut watch::Receiver<Option<Doubt>>) {
 fn lost(ended: &Ended) -> Fault {
     match ended {
         Ended::Closed(Close::Revoked) => Fault::closed_by_peer(Close::Revoked),
-        other => Fault::timed_out("the session with the manager ended").because(other),
+        other => Fault::timed_out("the session with the manager ended").because(other).hint(AGAIN),
     }
 }
 
 fn broke(session: &Session, error: &frame::FrameError) -> Fault {
     match session.end() {
         Some(ended) => lost(&ended),
-        None => Fault::timed_out("the manager broke off").because(error),
+        None => Fault::timed_out("the manager broke off").because(error).hint(AGAIN),
     }
 }

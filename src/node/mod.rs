@@ -335,7 +335,9 @@ impl Node {
                     Ok(_) => return Ok(()),
                     Err(TakeError::Store(fault)) => return Err(fault),
                     Err(error) => {
-                        return Err(Fault::failed("the manager stamped what does not verify").because(&error));
+                        return Err(Fault::failed("the manager stamped what does not verify")
+                            .because(&error)
+                            .hint(format!("cococtl network audit {}", self.name)));
                     }
                 },
                 Response::Conflict { .. } => self.manager.catch_up().await?,

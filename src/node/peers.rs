@@ -23,7 +23,7 @@ use coconet::wire::node::Request;
 
 use super::ways::Relay;
 use super::{Node, node_name};
-use crate::fault::{Fault, Result};
+use crate::fault::{AGAIN, Fault, Result};
 
 /// Peers called again after a restart.
 const OLD_FRIENDS: usize = 16;
@@ -186,10 +186,15 @@ impl Node {
         let ledger = self.ledger();
         let name = node_name(&ledger, peer);
         let node = ledger.state().nodes().get(&peer);
-        let talk =
-            node.ok_or_else(|| Fault::not_found(format!("no node {name} in {}", self.name)))?.record.talk;
+        let talk = node
+            .ok_or_else(|| {
+                Fault::not_found(format!("no node {name} in {}", self.name))
+                    .hint(format!("cococtl network members {}", self.name))
+            })?
+            .record
+            .talk;
         let (session, relay) = self.reach(peer, talk, mode).await?;
-        let first = session.open().await.map_err(|ended| Fault::timed_out("lost").because(&ended))?;
+        let first = session.open().await.map_err(|ended| ended_fault(&ended))?;
         self.install(key, &session);
         let greeted = session.clone();
         self.spawn(|node| async move {
@@ -276,7 +281,7 @@ impl Peers {
 pub async fn request(session: &Session, request: &Request) -> Result<Channel> {
     let mut channel = session.open().await.map_err(|ended| ended_fault(&ended))?;
     let sent = frame::write(&mut channel.tx, request).await;
-    sent.map_err(|error| Fault::timed_out("the other node broke off").because(&error))?;
+    sent.map_err(|error| Fault::timed_out("the other node broke off").because(&error).hint(AGAIN))?;
     Ok(channel)
 }
 
@@ -290,7 +295,7 @@ pub async fn probe(session: &Session, resource: &Name) -> Result<()> {
         Err(Broken::Refused { code, reason }) => Err(Fault::not_opened(resource.as_str(), code, &reason)),
         Err(error) => Err(match session.end() {
             Some(ended) => ended_fault(&ended),
-            None => Fault::timed_out("the other node broke off").because(&error),
+            None => Fault::timed_out("the other node broke off").because(&error).hint(AGAIN),
         }),
     }
 }
@@ -298,11 +303,11 @@ pub async fn probe(session: &Session, resource: &Name) -> Result<()> {
 async fn ping(session: &Session) -> Result<()> {
     let mut channel = session.open().await.map_err(|ended| ended_fault(&ended))?;
     let sent = frame::write(&mut channel.tx, &Request::Ping).await;
-    sent.map_err(|error| Fault::timed_out("the other node broke off").because(&error))?;
+    sent.map_err(|error| Fault::timed_out("the other node broke off").because(&error).hint(AGAIN))?;
     channel.tx.finish();
     opened(&mut channel.rx).await.map_err(|error| match session.end() {
         Some(ended) => ended_fault(&ended),
-        None => Fault::timed_out("the other node broke off").because(&error),
+        None => Fault::timed_out("the other node broke off").because(&error).hint(AGAIN),
     })
 }
 
@@ -310,7 +315,7 @@ fn ended_fault(ended: &Ended) -> Fault {
     match ended {
         Ended::Closed(code) => Fault::closed_by_peer(*code),
         Ended::TimedOut | Ended::Restarted | Ended::Here | Ended::Transport(_) => {
-            Fault::timed_out("the session with the other node ended").because(ended)
+            Fault::timed_out("the session with the other node ended").because(ended).hint(AGAIN)
         }
     }
 }

@@ -54,7 +54,8 @@ impl Reached {
 
 /// Reach one of `managers`.
 pub async fn reach(endpoint: &Endpoint, managers: &[ManagerAddr], uplink: &Uplink) -> Result<Reached> {
-    let mut failure = Fault::failed("the network names no manager");
+    let mut failure = Fault::failed("the network names no manager")
+        .hint("cococtl network managers NETWORK MGRADDR, by an owner");
     for manager in managers {
         match reach_one(endpoint, manager, uplink).await {
             Ok(reached) => return Ok(reached),
@@ -112,7 +113,8 @@ async fn resolve(manager: &ManagerAddr) -> Result<Vec<SocketAddr>> {
         Ok(Err(error)) => Err(Fault::timed_out(format!("cannot resolve the manager {location}"))
             .because(&error)
             .hint("check the host in the manager's address, and this machine's DNS")),
-        Err(_) => Err(Fault::timed_out(format!("resolving the manager {location} takes too long"))),
+        Err(_) => Err(Fault::timed_out(format!("resolving the manager {location} takes too long"))
+            .hint("check this machine's DNS")),
     }
 }
 

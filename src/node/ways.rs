@@ -100,7 +100,8 @@ impl Node {
             Ok(session) => Ok((session, relay)),
             Err(DialError::Ended(Ended::Closed(code))) => Err(Fault::closed_by_peer(code)),
             Err(error) => {
-                let introduced = introducing.await.unwrap_or_else(|_| Err(Fault::failed("lost")));
+                let introduced =
+                    introducing.await.unwrap_or_else(|_| Err(Fault::failed("nobody introduces them")));
                 Err(self.unreached(peer, mode, &error, introduced))
             }
         }

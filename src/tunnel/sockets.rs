@@ -130,7 +130,7 @@ impl Sockets {
                 io::ErrorKind::PermissionDenied => fault.hint(
                     "choose a port above 1023 with --listen, or add it to tunnel.ports in the configuration",
                 ),
-                _ => fault,
+                _ => fault.hint("--listen with an address of this machine, or none for 127.0.0.1"),
             }
         })
     }
@@ -150,8 +150,9 @@ impl Sockets {
                 ),
                 UnixError::Directory(..) => fault.hint("make the directory first; links in it are not followed"),
                 UnixError::Unsafe(_) => fault.hint("chmod o-w it, or take another directory"),
-                UnixError::Taken | UnixError::Foreign => fault.hint("choose another path with --listen"),
-                UnixError::Io(_) => fault,
+                UnixError::Taken | UnixError::Foreign | UnixError::Io(_) => {
+                    fault.hint("choose another path with --listen")
+                }
             }
         })?;
         Ok(Self { streams: Some(Streams::Unix(socket)), datagrams: None, place })

@@ -26,7 +26,9 @@ pub(crate) fn commands_in(hint: &str) -> Vec<String> {
 
 /// The words of a command for which help is given instead of doing it, and only where all before that makes sense.
 pub(crate) fn asking_for_help(command: &str) -> Vec<String> {
-    command.split_whitespace().skip(1).map(filled).chain(["--help".to_owned()]).collect()
+    // What is behind -- is another program's.
+    let words = command.split_whitespace().skip(1).take_while(|word| *word != "--");
+    words.map(filled).chain(["--help".to_owned()]).collect()
 }
 
 /// Something to stand for what people put there.
@@ -36,6 +38,7 @@ fn filled(word: &str) -> String {
     match word {
         "ID" => format!("i:{}", "a".repeat(52)),
         word if word.chars().all(|c| c.is_ascii_uppercase()) => word.to_lowercase(),
+        word if word.contains('{') => "name".to_owned(),
         word => word.replace("mgr1...", KEYS),
     }
 }

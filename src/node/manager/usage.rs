@@ -7,7 +7,7 @@ use coconet::wire::manager::{DayUsage, NodeUsage, Request, Response};
 use super::super::node_name;
 use super::{ManagerLink, answer, open, unexpected};
 use crate::clock;
-use crate::fault::{Fault, Result};
+use crate::fault::{Fault, Result, SAME_RELEASE};
 
 /// Most pages of one answer: more nodes than a ledger takes.
 const PAGES_MAX: usize = 128;
@@ -93,6 +93,5 @@ fn line_of_day(month: u32, DayUsage { day, bytes }: DayUsage) -> Result<UsageDay
 }
 
 fn nonsense() -> Fault {
-    Fault::failed("the manager gave an answer that makes no sense")
-        .hint("it may be of another version: update coco there and here")
+    Fault::failed("the manager gave an answer that makes no sense").hint(SAME_RELEASE)
 }

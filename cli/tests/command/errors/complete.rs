@@ -101,7 +101,8 @@ const NOT_SHOWN: [(&str, &str); 35] = [
 ];
 
 /// Errors that need no hint.
-const NO_HINT: [(&str, &str); 3] = [
+const NO_HINT: [(&str, &str); 4] = [
+    ("cannot use the key files", "its cause knows what to do"),
     ("it is so", "the daemon's hints are its own"),
     ("it did not work", "the daemon's hints are its own"),
     ("nothing was removed", "somebody has answered so"),

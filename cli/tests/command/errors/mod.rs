@@ -6,6 +6,7 @@
 mod answers;
 mod commands;
 mod complete;
+mod daemon;
 mod inside;
 mod interrupted;
 mod page;

@@ -1,8 +1,10 @@
 //! Reading Rust, as far as it takes to find what a program can say: words, marks and strings, without comments and
 //! without tests.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// A piece of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub(crate) struct Source {
     /// Below the project's directory.
     pub(crate) path: String,
     pub(crate) tokens: Vec<Token>,
+    /// The texts of constants, of all files that were read with this one.
+    constants: Rc<BTreeMap<String, String>>,
 }
 
 /// The sources below `directory` of the project, tests left out.
@@ -32,9 +36,24 @@ pub(crate) fn below(directory: &str) -> Vec<Source> {
         // They are last in a file.
         let code = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or_default();
         let path = path.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
-        Source { path, tokens: tokens(code) }
+        Source { path, tokens: tokens(code), constants: Rc::default() }
     };
-    files.into_iter().filter(|path| !is_tests(path)).map(read).collect()
+    let mut sources: Vec<Source> = files.into_iter().filter(|path| !is_tests(path)).map(read).collect();
+    let constants = Rc::new(sources.iter().flat_map(|source| constants(&source.tokens)).collect());
+    sources.iter_mut().for_each(|source| source.constants = Rc::clone(&constants));
+    sources
+}
+
+/// The constants that are texts.
+fn constants(tokens: &[Token]) -> Vec<(String, String)> {
+    let of = |at: usize| match (&tokens[at], tokens.get(at + 1), tokens.get(at + 6)) {
+        (Token::Word(word), Some(Token::Word(name)), Some(Token::Text(text))) if word == "const" => {
+            Some((name.clone(), text.clone()))
+        }
+        _ => None,
+    };
+    // const NAME: &str = "text"
+    (0..tokens.len()).filter_map(of).collect()
 }
 
 fn collect(path: &Path, files: &mut Vec<PathBuf>) {
@@ -136,21 +155,11 @@ impl Source {
             Token::Word(word)
                 if word.len() > 2 && word.chars().all(|c| c.is_ascii_uppercase() || c == '_') =>
             {
-                self.constant(word)
+                self.constants.get(word).cloned()
             }
             Token::Word(_) | Token::Mark(_) => None,
         };
         self.tokens[from..to].iter().filter_map(of).collect()
-    }
-
-    /// The text of a constant of this file.
-    fn constant(&self, name: &str) -> Option<String> {
-        let at = self.tokens.windows(2).position(|pair| pair == [word("const"), word(name)])?;
-        let end = self.tokens[at..].iter().position(|token| *token == Token::Mark(';'))?;
-        match self.tokens.get(at + end - 1)? {
-            Token::Text(text) => Some(text.clone()),
-            Token::Word(_) | Token::Mark(_) => None,
-        }
     }
 
     /// Whether these words and marks stand at `at`; a mark is a word of one letter here.
@@ -168,10 +177,6 @@ impl Source {
         let open = (at..self.tokens.len()).find(|at| self.has(*at, &["{"]))?;
         Some((open, self.close(open)))
     }
-}
-
-fn word(text: &str) -> Token {
-    Token::Word(text.to_owned())
 }
 
 /// Whether `line` holds what `template` says, whatever stands in the place of its braces.
@@ -211,7 +216,9 @@ fn what_a_source_can_say_is_found_in_it() {
     let code = "fn f<'a>(x: &'a str) -> Fail { // Fail::failed(\"no\")\n\
                 let c = ['\"', '\\'', 'x']; Fail::failed(format!(\"a \\\n   b {x} \\\"c\\\"\")).hint(REST) }\n\
                 const REST: &str = r#\"say \"it\"\"#;";
-    let source = Source { path: String::new(), tokens: tokens(code) };
+    let tokens = tokens(code);
+    let constants = Rc::new(constants(&tokens).into_iter().collect());
+    let source = Source { path: String::new(), tokens, constants };
     let (open, close) = source.body("f").unwrap();
     assert_eq!(source.texts(open, close), ["a b {x} \"c\"", "say \"it\""]);
     assert!(is_in("error: a b 7 \"c\" d", "a b {x} \"c\"") && !is_in("a b 7 c", "a b {x} \"c\""));
