@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use coconet::control::{Event, Grants, Members, Network, Status, Usage};
+use coconet::control::{Event, Examined, Grants, Members, Network, Status, Usage};
 use coconet::name::Name;
 use ratatui::layout::Rect;
 
@@ -45,6 +45,8 @@ pub(super) struct Facts {
     pub(super) members: BTreeMap<Name, Members>,
     pub(super) grants: BTreeMap<Name, Grants>,
     pub(super) usage: BTreeMap<Name, Usage>,
+    /// What stands between this node and the others.
+    pub(super) examined: BTreeMap<Name, Examined>,
     /// The newest last.
     pub(super) events: VecDeque<Event>,
     /// Of each peer, in microseconds; the newest last, and `None` where it was not connected.

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use coconet::control::{Event, Grants, Members, Status, Usage};
+use coconet::control::{Event, Examined, Grants, Members, Status, Usage};
 use coconet::name::Name;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -115,6 +115,14 @@ fn state() -> State {
     update(&mut state, Message::Members(members));
     update(&mut state, Message::Grants("home".parse().unwrap(), grants));
     update(&mut state, Message::Usage(usage));
+    let examined: Examined = serde_json::from_value(json!({"network": "home", "checks": [
+        {"check": "manager", "peer": null, "status": "ok", "found": "12.3 ms", "reason": "the round trip", "hint": null},
+        {"check": "mapping", "peer": null, "status": "ok", "found": "endpoint-independent",
+         "reason": "two ports of the manager see the same", "hint": null},
+        {"check": "filtering", "peer": null, "status": "unknown", "found": null,
+         "reason": "the manager sends no packet", "hint": null}]}))
+    .unwrap();
+    update(&mut state, Message::Examined(examined));
     let happened = [
         ("manager-online", "registered with the manager"),
         ("peer-connected", "camera direct 198.51.100.7:4433"),
