@@ -179,6 +179,16 @@ async fn translate(node: &Node, change: Change) -> Result<Op> {
             let parsed: std::result::Result<Vec<ManagerAddr>, _> =
                 managers.iter().map(|text| text.parse::<ManagerAddr>()).collect();
             let managers = parsed.map_err(|error| Fault::usage("not a manager address").because(&error))?;
+            let ledger = node.ledger();
+            let now: Vec<_> = ledger.state().managers().iter().map(|manager| manager.stamp).collect();
+            // After such an entry nobody could stamp the next one, not even the one that takes it back.
+            if !managers.iter().any(|manager| now.contains(&manager.stamp)) {
+                return Err(Fault::usage(format!(
+                    "none of these is the manager of {}: their keys are others",
+                    node.name()
+                ))
+                .hint("a manager keeps its keys when it moves: coco-manager address, where it is now"));
+            }
             Op::SetManagers(SetManagers { managers })
         }
         Change::Checkpoint => Op::Checkpoint(Checkpoint { state: node.ledger().state().digest() }),

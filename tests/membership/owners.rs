@@ -48,3 +48,18 @@ fn a_recovery_key_brings_the_owner_back_when_all_else_is_lost() {
     assert_eq!(members.users[0].nodes.len(), 2, "{members:?}");
     assert!(again.invite(HOME, &["--device"]).starts_with("coco1"));
 }
+
+#[test]
+fn a_network_is_not_given_to_a_manager_that_does_not_have_it() {
+    let (net, elsewhere) = (Net::new(), Net::new());
+    let owner = net.app("owner");
+    owner.create(HOME, &net.address);
+
+    let told = owner.refused(&[2], &["network", "managers", HOME, &elsewhere.address]);
+    assert!(told.contains("none of these is the manager of home"), "{told}");
+
+    // Another place of the same one is fine, and what the ledger goes on with.
+    let (keys, _) = net.address.split_once('@').unwrap();
+    owner.ok(&["network", "managers", HOME, &format!("{keys}@moved.example:4433"), &net.address]);
+    assert!(owner.invite(HOME, &["--device"]).starts_with("coco1"));
+}
