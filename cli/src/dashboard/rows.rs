@@ -80,8 +80,8 @@ impl Table {
             return;
         }
         self.rows.retain(|row| {
-            let text: Vec<String> = row.cells.iter().map(|cell| cell.text.to_lowercase()).collect();
-            words.iter().all(|word| text.iter().any(|cell| cell.contains(word)))
+            let has = |word: &String| row.cells.iter().any(|cell| cell.text.to_lowercase().contains(word));
+            words.iter().all(has)
         });
     }
 

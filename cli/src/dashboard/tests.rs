@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::path::Path;
+use std::rc::Rc;
 
 use coconet::control::{Event, Examined, Grants, Members, Status, Usage};
 use coconet::name::Name;
@@ -298,6 +299,32 @@ fn a_frozen_screen_shows_what_it_showed() {
     assert_eq!(screen(&mut state, (80, 24)), frozen);
     press(&mut state, " ");
     assert!(screen(&mut state, (80, 24)).contains("no peers yet"));
+}
+
+#[test]
+fn rows_are_made_once_for_what_they_are_made_of() {
+    let mut state = state();
+    press(&mut state, "2");
+    let made = state.table();
+    press(&mut state, "jkG??");
+    screen(&mut state, (80, 24));
+    assert!(Rc::ptr_eq(&made, &state.table()), "nothing has come");
+    for keys in ["s", "S", "/a", "3"] {
+        let before = state.table();
+        press(&mut state, keys);
+        update(&mut state, Message::Key(Key::Enter));
+        assert!(!Rc::ptr_eq(&before, &state.table()), "after {keys}");
+        update(&mut state, Message::Key(Key::Escape));
+    }
+    let before = state.table();
+    update(&mut state, Message::Status(said(status()), NOW + 1000));
+    assert!(!Rc::ptr_eq(&before, &state.table()), "something has come");
+    press(&mut state, " ");
+    let frozen = state.table();
+    update(&mut state, Message::Status(said(status()), NOW + 2000));
+    assert!(Rc::ptr_eq(&frozen, &state.table()), "what is frozen stays");
+    press(&mut state, " ");
+    assert!(!Rc::ptr_eq(&frozen, &state.table()), "and is let go");
 }
 
 #[test]

@@ -269,9 +269,9 @@ fn gone_to(state: &mut State, tab: Tab) -> Option<Effect> {
 
 /// What the selected row is about.
 fn subject(state: &State) -> Option<Subject> {
-    let mut table = state.table();
+    let table = state.table();
     let at = state.selected(&table)?;
-    Some(table.rows.swap_remove(at).subject)
+    table.rows.get(at).map(|row| row.subject.clone())
 }
 
 fn moved(state: &mut State, step: Step) {
