@@ -2,10 +2,11 @@
 //!
 //! The release binary runs in a pseudo terminal, and is told nothing but keys. First it is left alone, on the tab
 //! with the most to format: it asks once a second and is always told the same. Then, tab by tab, with
-//! rows sorted and filtered, keys change all that is on the screen, and the time is taken from the key to the last
-//! byte of the frame: so a frame is what taking the key in, making the rows, laying them out, comparing them with the
-//! screen and writing the difference take, and the system calls around it. The processor time of a frame is that of
-//! the whole program over these keys, its looks at the daemon included.
+//! rows filtered, keys sort them the other way round, which makes all of them anew and changes the whole screen. The time
+//! is taken from the key to the last byte of the frame: so a frame is what taking the key in, making the rows,
+//! filtering, sorting and laying them out, comparing them with the screen and writing the difference take, and the
+//! system calls around it. The processor time of a frame is that of the whole program over these keys, its looks at the
+//! daemon included.
 
 mod terminal;
 
@@ -50,12 +51,15 @@ type Tab = (&'static str, &'static str, [&'static str; 2]);
 
 const TABS: [Tab; 6] = [
     ("1", "overview", ["?", "?"]),
-    ("2", "peers", ["G", "g"]),
-    ("3", "tunnels", ["G", "g"]),
-    ("4", "members", ["G", "g"]),
-    ("5", "relay", ["G", "g"]),
-    ("6", "events", ["G", "g"]),
+    ("2", "peers", REVERSE),
+    ("3", "tunnels", REVERSE),
+    ("4", "members", REVERSE),
+    ("5", "relay", REVERSE),
+    ("6", "events", REVERSE),
 ];
+
+/// Keys that turn the order of rows round, and back.
+const REVERSE: [&str; 2] = ["S", "S"];
 
 /// Keys that sort by the first column and keep the rows that have an "r": all of them.
 const SORT_AND_FILTER: [&str; 4] = ["s", "/", "r", "\r"];
@@ -138,7 +142,7 @@ impl Measured {
         let terminal = &mut self.terminal;
         for ((key, tab, keys), frames) in TABS.iter().zip(&mut self.figures.tabs) {
             terminal.press(key).await?;
-            let rows = keys[0] != keys[1];
+            let rows = *keys == REVERSE;
             for key in SORT_AND_FILTER.iter().filter(|_| rows && first) {
                 terminal.press(key).await.with_context(|| format!("preparing {tab}"))?;
             }
