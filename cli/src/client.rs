@@ -118,10 +118,7 @@ impl Client {
         let is_file = kind.is_some_and(|kind| kind == FILE_TYPE);
         let mut body = response.into_body();
         if !status.is_success() {
-            let read = timeout(QUICK, Limited::new(body, ANSWER_MAX).collect()).await;
-            let read = read.map_err(|_| self.silent(QUICK))?;
-            let body = read.map_err(|error| self.broken_off(error.as_ref()))?.to_bytes();
-            return Err(self.failure(status.as_u16(), &body));
+            return Err(self.refused(status, body).await);
         }
         if !is_file {
             return Err(Fail::failed("the daemon's answer is no ledger file").hint(SAME_RELEASE));
@@ -133,7 +130,8 @@ impl Client {
             let Ok(data) = frame.map_err(|error| self.gone(error))?.into_data() else { continue };
             length += data.len() as u64;
             if length > ARCHIVE_MAX as u64 {
-                return Err(Fail::failed(format!("the ledger is longer than {} MiB", ARCHIVE_MAX >> 20)));
+                return Err(Fail::failed(format!("the ledger is longer than {} MiB", ARCHIVE_MAX >> 20))
+                    .hint("look at the daemon's log"));
             }
             sink(&data)?;
         }
@@ -176,11 +174,11 @@ impl Client {
         let place = if before { "/v1/events?before=true" } else { "/v1/events" };
         let asked = self.send(Method::GET, place, Bytes::new());
         let response = timeout(QUICK, asked).await.map_err(|_| self.silent(QUICK))??;
-        if response.status().is_success() {
-            Ok(Events { body: response.into_body(), rest: Vec::new() })
-        } else {
-            Err(Fail::failed(format!("the daemon has no event stream: HTTP {}", response.status().as_u16())))
+        let status = response.status();
+        if !status.is_success() {
+            return Err(self.refused(status, response.into_body()).await);
         }
+        Ok(Events { body: response.into_body(), rest: Vec::new() })
     }
 
     async fn call<T: DeserializeOwned>(
@@ -235,10 +233,19 @@ impl Client {
             return Err(Fail::failed(format!(
                 "the daemon speaks version {version} of the control API, this cococtl version {VERSION}"
             ))
-            .hint("install cocod and cococtl of one release, and restart the daemon"));
+            .hint("install one release of both programs, and restart the daemon"));
         }
         let value = serde_json::from_str(json).map_err(|error| senseless(error.to_string()))?;
         Ok(Answer { json: json.to_owned(), value })
+    }
+
+    /// What a body says that is no result.
+    async fn refused(&self, status: StatusCode, body: Incoming) -> Fail {
+        match timeout(QUICK, Limited::new(body, ANSWER_MAX).collect()).await {
+            Ok(Ok(body)) => self.failure(status.as_u16(), &body.to_bytes()),
+            Ok(Err(error)) => self.broken_off(error.as_ref()),
+            Err(_) => self.silent(QUICK),
+        }
     }
 
     fn failure(&self, status: u16, body: &[u8]) -> Fail {
@@ -272,7 +279,7 @@ impl Client {
         } else if kind == io::ErrorKind::InvalidInput {
             Fail::usage("the path of the socket cannot be one")
                 .because(error)
-                .hint("cococtl --socket PATH with at most 107 bytes")
+                .hint("cococtl --socket PATH, of at most 107 bytes")
         } else {
             Fail::new(ErrorKind::Unreachable, format!("cannot connect to {socket}"))
                 .because(error)
@@ -368,7 +375,8 @@ impl Events {
                 Some(Ok(frame)) => self.rest.extend(frame.into_data().unwrap_or_default()),
             }
             if self.rest.len() > EVENT_MAX {
-                return Err(Fail::failed(format!("an event of the daemon is longer than {EVENT_MAX} bytes")));
+                return Err(Fail::failed(format!("an event of the daemon is longer than {EVENT_MAX} bytes"))
+                    .hint(SAME_RELEASE));
             }
         }
     }

@@ -16,7 +16,7 @@ use clap::CommandFactory;
 use clap_complete::env::CompleteEnv;
 use clap_complete::{ArgValueCandidates, CompletionCandidate};
 use coconet::control::paths::SOCKET_NAME;
-use coconet::control::{Members, Network, Status};
+use coconet::control::{Invites, Members, Network, Status};
 use coconet::resource::Kind;
 use coconet::role::Role;
 use serde::de::DeserializeOwned;
@@ -39,9 +39,13 @@ const DEADLINE: Duration = Duration::from_millis(700);
 pub(crate) fn answer(words: &[OsString]) -> Result<bool, Fail> {
     let complete = CompleteEnv::with_factory(Args::command).var(VARIABLE);
     let here = env::current_dir().ok();
-    complete
-        .try_complete(words, here.as_deref())
-        .map_err(|error| Fail::failed("cannot complete").because(error.to_string().trim_end()))
+    complete.try_complete(words, here.as_deref()).map_err(|error| {
+        let error = error.to_string();
+        let why = error.trim_end();
+        Fail::failed("cannot complete")
+            .because(why.strip_prefix("error: ").unwrap_or(why))
+            .hint("cococtl completions --help lists the shells")
+    })
 }
 
 /// The apps that have a control socket where sockets usually are.
@@ -102,6 +106,17 @@ pub(crate) fn people() -> ArgValueCandidates {
         let members = members();
         let users = members.iter().flat_map(|members| &members.users);
         candidates(users.map(|user| (user.name.to_string(), user.role.to_string())))
+    })
+}
+
+/// The invites of the network that is meant which can still be used.
+pub(crate) fn invites() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let networks = status().map(meant).unwrap_or_default();
+        let lists =
+            networks.iter().filter_map(|network| ask::<Invites>(&network_path(&network.name, "invites")));
+        let invites = lists.flat_map(|list| list.invites);
+        candidates(invites.map(|invite| (invite.id, format!("{}, by {}", invite.purpose, invite.inviter))))
     })
 }
 

@@ -106,6 +106,14 @@ impl Fail {
         self
     }
 
+    /// What to do about it where that is not known better.
+    pub(crate) fn or_hint(mut self, hint: impl Into<String>) -> Self {
+        if let Self::Error(told) = &mut self {
+            told.hint.get_or_insert_with(|| hint.into());
+        }
+        self
+    }
+
     /// The same failure as the reason for `message`, of the same kind and with the same hint.
     pub(crate) fn within(self, message: impl Into<String>) -> Self {
         match self {
@@ -143,7 +151,9 @@ impl Fail {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self::OutputClosed;
         }
-        Self::failed("cannot write the result").because(error)
+        Self::failed("cannot write the result")
+            .because(error)
+            .hint("see that there is room where standard output goes: df -h")
     }
 
     /// Its kind, of an error.

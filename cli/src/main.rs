@@ -53,9 +53,10 @@ fn run() -> Result<ExitCode, Fail> {
     }
     let Some(args) = args::parse(&words)? else { return Ok(ExitCode::SUCCESS) };
     // One request at a time: one thread is enough, and starts faster.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Fail::failed("cannot start").because(error))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        Fail::failed("cannot start")
+            .because(error)
+            .hint("ulimit -n, if it is about open files: 64 are enough")
+    })?;
     runtime.block_on(commands::run(args))
 }

@@ -5,23 +5,23 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read};
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use coconet::invite::INVITE_TEXT_MAX;
 use coconet::recovery::RECOVERY_TEXT_MAX;
 use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 
+use crate::commands::Context;
 use crate::fail::Fail;
 use crate::interrupt::aside;
 use crate::place::word;
-use crate::print::Printer;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Secret {
     /// As people call it.
     pub(crate) what: &'static str,
-    /// The command that takes it on stdin.
+    /// The noun and the verb that take it on stdin.
     pub(crate) command: &'static str,
     /// Whether the terminal shows it while it is pasted.
     pub(crate) shown: bool,
@@ -36,47 +36,56 @@ impl Secret {
     /// nothing in a secret is a space: they are left out.
     pub(crate) async fn read(
         self,
-        out: Printer,
+        context: &Context,
         given: Option<String>,
         file: Option<PathBuf>,
     ) -> Result<String, Fail> {
         let text = match (given, file) {
-            (Some(given), _) if given == "-" => self.on_stdin(out).await?,
+            (Some(given), _) if given == "-" => self.on_stdin(context).await?,
             (Some(given), _) => given,
-            (None, Some(file)) => self.in_file(file).await?,
-            (None, None) => return Err(Fail::usage(format!("the {} is missing", self.what))),
+            (None, Some(file)) => self.in_file(context, file).await?,
+            (None, None) => return Err(self.unreadable(context, "nowhere", io::ErrorKind::NotFound.into())),
         };
         Ok(text.split_whitespace().collect())
     }
 
-    async fn on_stdin(self, out: Printer) -> Result<String, Fail> {
+    async fn on_stdin(self, context: &Context) -> Result<String, Fail> {
         if !io::stdin().is_terminal() {
             let read = aside(|| bounded(io::stdin().lock())).await;
-            return read.map_err(|error| self.unreadable("stdin", error));
+            return read.map_err(|error| self.unreadable(context, "stdin", error));
         }
         let quiet = if self.shown { None } else { Some(Quiet::now()) };
-        let quiet = quiet.transpose().map_err(|error| self.unreadable("the terminal", error.into()))?;
-        out.note(&format!("paste the {}, then press Enter:", self.what));
+        let quiet =
+            quiet.transpose().map_err(|error| self.unreadable(context, "the terminal", error.into()))?;
+        context.out.note(&format!("paste the {}, then press Enter:", self.what));
         let line = aside(|| {
             let mut line = String::new();
             io::stdin().lock().take(READ_MAX).read_line(&mut line).map(|_| line)
         });
         let line = line.await;
         drop(quiet);
-        line.map_err(|error| self.unreadable("stdin", error))
+        line.map_err(|error| self.unreadable(context, "stdin", error))
     }
 
-    async fn in_file(self, file: PathBuf) -> Result<String, Fail> {
-        let name = word(&file.to_string_lossy());
+    async fn in_file(self, context: &Context, file: PathBuf) -> Result<String, Fail> {
+        let name = place_of(&file);
         let read = aside(move || bounded(BufReader::new(File::open(file)?))).await;
-        read.map_err(|error| self.unreadable(&name, error))
+        read.map_err(|error| self.unreadable(context, &name, error))
     }
 
-    fn unreadable(self, from: &str, error: io::Error) -> Fail {
-        Fail::failed(format!("cannot read the {} from {from}", self.what))
-            .because(error)
-            .hint(format!("{} -, with the {} on its stdin", self.command, self.what))
+    fn unreadable(self, context: &Context, from: &str, error: io::Error) -> Fail {
+        Fail::failed(format!("cannot read the {} from {from}", self.what)).because(error).hint(format!(
+            "{} {} -, with the {} on its stdin",
+            context.me(),
+            self.command,
+            self.what
+        ))
     }
+}
+
+/// What a file that is to be read is called in messages; `-` is stdin.
+pub(crate) fn place_of(path: &Path) -> String {
+    if path == Path::new("-") { "stdin".to_owned() } else { word(&path.to_string_lossy()) }
 }
 
 /// The text that `from` holds. What is too long is cut, and then no secret.

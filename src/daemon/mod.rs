@@ -334,7 +334,7 @@ impl Daemon {
         let target = parse_target(&request.url)?;
         let Expose { can, login, options, .. } = request;
         options.fit(target.kind, login.is_some()).map_err(|error| {
-            Fault::usage(format!("this option does not fit a {} target", target.kind)).because(&error)
+            Fault::usage(format!("this option does not fit {} targets", target.kind)).because(&error)
         })?;
         if can.as_ref().is_some_and(|can| !can.fit(target.kind)) {
             return Err(Fault::usage("this cannot be done with it").hint(format!(

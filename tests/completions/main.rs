@@ -7,6 +7,8 @@ mod shells;
 #[path = "../support/mod.rs"]
 mod support;
 
+use coconet::control::Invites;
+
 use crate::shells::{Typing, bash, fish};
 use crate::support::net::{HOME, Net};
 use crate::support::targets::{echo, serve};
@@ -57,6 +59,18 @@ fn bash_and_fish_offer_the_names_that_the_daemon_knows() {
     }
     assert!(bash(&apps[0], &["network", "inv"]).contains(&"invite".to_owned()));
     assert!(bash(&apps[0], &["network", "prune", "--un"]).contains(&"--unseen".to_owned()));
+}
+
+#[test]
+fn an_invite_is_revoked_by_an_id_that_nobody_has_to_copy() {
+    let (_net, apps) = town();
+    apps[0].invite("garden", &["--device"]);
+    let Invites { invites, .. } = apps[0].json(&["network", "invites", "garden"]);
+    for line in
+        [&["network", "revoke-invite", "garden", ""][..], &["network", "invite", "garden", "revoke", ""]]
+    {
+        assert_eq!(names(bash(&apps[0], line)), [invites[0].id.as_str()], "{line:?}");
+    }
 }
 
 #[test]

@@ -148,48 +148,4 @@ mod tests {
             assert_eq!(until, Some(1_798_761_600_000), "{end}");
         }
     }
-
-    #[test]
-    fn each_mistake_says_what_it_is() {
-        let grant = |rest: &str| format!("[[grants]]\nuser = 'bob'\nresource = 'door'\n{rest}\n");
-        for (text, said) in [
-            (String::new(), "missing field `network`"),
-            ("network = 'Home'".to_owned(), "line 1: a name is 1 to 63 characters"),
-            ("network = 'home'\nremvoe = true".to_owned(), "line 2: unknown field `remvoe`"),
-            ("network = 'home'\nusers.bob = 'king'".to_owned(), "line 2: unknown variant `king`"),
-            ("network = 'home'\n[resources.cam]".to_owned(), "missing field `url`"),
-            ("network = 'home'\nresources.cam.url = 'cam'".to_owned(), "resource cam: a target looks like"),
-            (
-                "network = 'home'\nresources.cam.url = 'rtsp://a:b@cam/s'".to_owned(),
-                "resource cam: a login is not published",
-            ),
-            (
-                format!("network = 'home'\n{}", grant("can = ['play']")),
-                "a grant for bob, who is not under [users]",
-            ),
-            (
-                format!("network = 'home'\nusers.bob = 'admin'\n{}", grant("can = ['play']")),
-                "a grant for bob, who is admin and needs none",
-            ),
-            (
-                format!("network = 'home'\nusers.bob = 'guest'\n{}", grant("can = []")),
-                "1 to 16 different capabilities",
-            ),
-            (
-                format!("network = 'home'\nusers.bob = 'guest'\n{}", grant("can = ['play']\nwhen = 'Tue'")),
-                "a schedule looks like",
-            ),
-            (
-                format!("network = 'home'\nusers.bob = 'guest'\n{}", grant("can = ['play']\nuntil = 2027")),
-                "the grant of door for bob: an end is a date",
-            ),
-            (
-                format!("network = 'home'\nusers.bob = 'guest'\n{0}{0}", grant("can = ['play']")),
-                "two grants of one resource to one person",
-            ),
-        ] {
-            let error = parse(&text).unwrap_err();
-            assert!(error.contains(said), "{text}: {error}");
-        }
-    }
 }

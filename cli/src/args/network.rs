@@ -65,7 +65,7 @@ Examples:
         #[arg(add = complete::networks())]
         name: Name,
         /// The invite's whole id, as network invites shows it
-        #[arg(value_name = "ID")]
+        #[arg(value_name = "ID", add = complete::invites())]
         invite: InviteRef,
     },
     /// Join a network by an invite
@@ -258,10 +258,13 @@ pub(crate) struct Invite {
     #[arg(add = complete::networks())]
     pub(crate) name: Name,
     /// Make none: list those that can be used, or revoke one, as invites and revoke-invite do
-    #[arg(conflicts_with_all = ["no_publish", "role", "only", "uses", "expires", "node_name", "qr"])]
+    #[arg(
+        value_name = "ACTION",
+        conflicts_with_all = ["no_publish", "role", "only", "uses", "expires", "node_name", "qr"]
+    )]
     pub(crate) instead: Option<Instead>,
     /// The whole id of the invite to revoke
-    #[arg(value_name = "ID", requires = "instead", required_if_eq("instead", "revoke"))]
+    #[arg(value_name = "ID", requires = "instead", required_if_eq("instead", "revoke"), add = complete::invites())]
     pub(crate) id: Option<InviteRef>,
     /// Invite a device of yours
     #[arg(long)]

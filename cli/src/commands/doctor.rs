@@ -16,7 +16,8 @@ pub(super) async fn run(context: &Context, network: Option<&Name>) -> Result<(),
     let checks = answer.value.networks.iter().flat_map(|examined| &examined.checks);
     match checks.filter(|check| check.status == CheckStatus::Failed).count() {
         0 => Ok(()),
-        failed => Err(Fail::failed(format!("{} failed", units::count(failed as u64, "check")))),
+        failed => Err(Fail::failed(format!("{} failed", units::count(failed as u64, "check")))
+            .hint(format!("do what the hints of these say, then again: {} doctor", context.me()))),
     }
 }
 

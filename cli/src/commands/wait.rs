@@ -32,7 +32,8 @@ enum Found {
 
 pub(super) async fn run(context: &Context, wait: &Wait) -> Result<(), Fail> {
     let until = Instant::now() + wait.timeout;
-    let mut seen = Err(Fail::new(ErrorKind::TimedOut, "it takes connections and says nothing"));
+    let silent = Fail::new(ErrorKind::TimedOut, "it takes connections and says nothing");
+    let mut seen = Err(silent.hint(format!("{} status, and look at the daemon's log", context.me())));
     // An answer that is on its way when the time is over does not count: the last complete look does.
     let waiting = timeout_at(until, online(context, wait, &mut seen));
     match context.during("waiting until the networks are online", waiting).await {

@@ -41,11 +41,14 @@ pub(crate) async fn run(context: &Context) -> Result<(), Fail> {
     if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
         let me = context.me();
         return Err(Fail::usage("the dashboard needs a terminal")
-            .hint(format!("{me} status, or {me} status --watch --json for programs")));
+            .hint(format!("{me} status, or for programs {me} status --watch --json")));
     }
     // A daemon that cannot be reached is told before the screen is taken; one that goes later is waited for.
     context.client.get::<coconet::control::Status>("/v1/status").await?;
-    let no_terminal = |error| Fail::failed("cannot draw on this terminal").because(error);
+    let no_terminal = |error| {
+        let hint = format!("{} status --watch", context.me());
+        Fail::failed("cannot draw on this terminal").because(error).hint(hint)
+    };
     let mut screen = Screen::open().map_err(no_terminal)?;
     let (messages, mut arriving) = mpsc::channel(BACKLOG);
     let (effects, wanted) = mpsc::channel(BACKLOG);

@@ -54,6 +54,11 @@ impl<'a> Daemon<'a> {
         Ok(Self { client, run, way: Way::Linked(link), told: false })
     }
 
+    /// How hints begin.
+    pub(super) fn me(&self) -> &str {
+        &self.client.place.me
+    }
+
     /// What comes next. May be given up and called again.
     pub(super) async fn next(&mut self) -> Heard {
         loop {

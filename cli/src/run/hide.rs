@@ -32,8 +32,10 @@ const SHOWN: [&str; 2] = ["pulse/native", "pipewire-0"];
 
 /// What listens there now and is hidden.
 pub(super) fn find(control: &Path) -> Result<Hidden, Fail> {
-    let listed = fs::read("/proc/net/unix")
-        .map_err(|error| Fail::failed("cannot tell which sockets there are").because(error))?;
+    let listed = fs::read("/proc/net/unix").map_err(|error| {
+        let fail = Fail::failed("cannot tell which sockets there are").because(error);
+        fail.hint("ls -l /proc/net/unix: the kernel has to have it, and a container to show it")
+    })?;
     let directories = directories();
     let shown = shown();
     let own = fs::canonicalize(control).ok();

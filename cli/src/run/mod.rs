@@ -76,7 +76,8 @@ pub(crate) async fn run(client: &Client, order: Order) -> Result<u8, Fail> {
     space::enter()?;
     let mut second = Second::start(&command, &network, before)?;
     timeout(ARRANGING, second.arrange(hidden)).await.map_err(|_| {
-        Fail::new(ErrorKind::TimedOut, format!("the namespace was not ready in {} s", ARRANGING.as_secs()))
+        let late = format!("the namespace was not ready in {} s", ARRANGING.as_secs());
+        Fail::new(ErrorKind::TimedOut, late).hint("is this machine very busy? try again")
     })??;
     space::keep_what_sockets_need()?;
     let stage = Stage { daemon, second, signals, factory: Factory::default(), started: false };
@@ -141,7 +142,8 @@ impl Stage<'_> {
                     return Err(Fail::new(
                         ErrorKind::TimedOut,
                         format!("the daemon had nothing ready in {} s", SLOW.as_secs()),
-                    ));
+                    )
+                    .hint(format!("{} status, and look at the daemon's log", self.daemon.me())));
                 }
             }
         }

@@ -146,5 +146,7 @@ fn listen() -> io::Result<UnixListener> {
 }
 
 fn lost(cause: impl std::fmt::Display) -> Fail {
-    Fail::failed("what runs in the namespace cannot be talked to").because(cause)
+    Fail::failed("what runs in the namespace cannot be talked to")
+        .because(cause)
+        .hint("try again; journalctl -k, if it was killed")
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::daemon::{Asked, Daemon, Directory, Ended, failure, http, network, tunnel};
 
-const FILE: &str = "\
+pub(crate) const FILE: &str = "\
 network = 'home'
 remove = true
 prune = true
@@ -33,7 +33,7 @@ until = 2099-01-01
 
 /// What the played daemon knows of its network; its node is called viewer.
 #[derive(Clone)]
-struct World {
+pub(crate) struct World {
     users: Value,
     grants: Vec<Value>,
     exposed: Vec<(String, String)>,
@@ -41,7 +41,7 @@ struct World {
 
 /// alice the owner, carol an admin, bob a guest with a grant too many, eve a guest too many, and a
 /// resource too many.
-fn before() -> World {
+pub(crate) fn before() -> World {
     World {
         users: json!({"alice": "owner", "bob": "guest", "carol": "admin", "eve": "guest"}),
         grants: vec![json!({
@@ -55,7 +55,7 @@ fn before() -> World {
 }
 
 /// A daemon that does what it is asked, but what `refused` names.
-fn daemon(world: World, refused: &'static str) -> Daemon {
+pub(crate) fn daemon(world: World, refused: &'static str) -> Daemon {
     let world = Arc::new(Mutex::new(world));
     Daemon::new(move |asked| {
         if !refused.is_empty() && asked.body.to_string().contains(refused) {
@@ -66,7 +66,7 @@ fn daemon(world: World, refused: &'static str) -> Daemon {
     })
 }
 
-fn answer(world: &mut World, asked: &Asked) -> Value {
+pub(crate) fn answer(world: &mut World, asked: &Asked) -> Value {
     let done = json!({"version": 1, "message": "done"});
     let text = |name: &str| asked.body[name].as_str().unwrap().to_owned();
     let exposed = |resource: &str, url: &str| {
@@ -238,31 +238,4 @@ fn who_has_not_joined_is_told_with_the_command_that_invites_them() {
     // What would change comes first.
     let more = text.replace("bob = 'guest'", "bob = 'guest'\n").replace("['connect']", "['connect', 'x']");
     assert_eq!(apply(&daemon, &more, &["--dry-run"]).code, 9);
-}
-
-#[test]
-fn a_file_that_makes_no_sense_changes_nothing() {
-    let daemon = daemon(before(), "");
-    for (text, said) in [
-        ("", "missing field `network`"),
-        ("network = 'home'\n[usres]\n", "line 2: unknown field `usres`"),
-        ("network = 'home'\nusers = { bob = 'king' }", "unknown variant `king`"),
-        ("network = 'home\u{1b}[2J'", "line 1: "),
-    ] {
-        let Ended { code, out, err } = apply(&daemon, text, &[]);
-        assert_eq!((code, out.as_str()), (2, ""), "{text}: {err}");
-        assert!(err.contains("home.toml does not describe a network\n  caused by: "), "{err}");
-        assert!(
-            err.contains(said) && err.contains("hint: network.example.toml") && !err.contains('\u{1b}'),
-            "{err}"
-        );
-    }
-    let directory = Directory::new();
-    let big = directory.join("big.toml");
-    fs::write(&big, "#".repeat((4 << 20) + 1)).unwrap();
-    let Ended { code, err, .. } = daemon.run(&["network", "apply", big.to_str().unwrap()]);
-    assert!(code == 2 && err.contains("it is longer than 4 MiB"), "{err}");
-    let Ended { code, err, .. } = daemon.run(&["network", "apply", "/nonexistent/home.toml"]);
-    assert!(code == 1 && err.starts_with("error: cannot read /nonexistent/home.toml\n"), "{err}");
-    assert_eq!(daemon.asked(), []);
 }

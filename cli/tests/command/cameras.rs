@@ -50,27 +50,3 @@ fn no_camera_is_no_failure() {
     let Ended { code, out, err } = daemon.run(&["tunnel", "expose", "--discover"]);
     assert_eq!((code, out.as_str(), err.as_str()), (0, "", "no camera has answered\n"));
 }
-
-#[test]
-fn a_login_is_not_sent_to_whatever_answers() {
-    let daemon = Daemon::saying(200, &found());
-    let Ended { code, out, err } =
-        daemon.run(&["tunnel", "expose", "--discover", "--login-file", "camera.login"]);
-    assert_eq!((code, out.as_str()), (2, ""), "{err}");
-    assert!(err.contains("a login is not sent") && err.contains("hint: "), "{err}");
-    assert_eq!(daemon.asked(), []);
-}
-
-#[test]
-fn looking_and_exposing_are_two_things() {
-    let daemon = Daemon::saying(200, &found());
-    for words in [
-        &["tunnel", "expose", "--discover", "tcp://localhost:22"][..],
-        &["tunnel", "expose", "--discover", "--name", "x"],
-        &["tunnel", "expose", "tcp://localhost:22"],
-        &["tunnel", "expose", "--name", "x"],
-    ] {
-        assert_eq!(daemon.run(words).code, 2, "{words:?}");
-    }
-    assert_eq!(daemon.asked(), []);
-}

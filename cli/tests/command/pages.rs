@@ -13,6 +13,22 @@ fn commands(page: &str) -> Vec<String> {
     commands.map(str::to_owned).collect()
 }
 
+/// The commands in a hint: each up to where prose begins.
+pub(crate) fn commands_in(hint: &str) -> Vec<String> {
+    const ENDS: [&str; 9] = [",", ";", ":", " && ", " lists ", " shows ", " makes ", " says ", " should "];
+    let found = hint.match_indices("cococtl ").map(|(at, _)| {
+        let rest = &hint[at..];
+        let end = ENDS.iter().filter_map(|end| rest.find(end)).min().unwrap_or(rest.len());
+        rest[..end].to_owned()
+    });
+    found.filter(|command| !command.contains(['\'', '"']) && !command.ends_with(" ...")).collect()
+}
+
+/// The words of a command for which help is given instead of doing it, and only where all before that makes sense.
+pub(crate) fn asking_for_help(command: &str) -> Vec<String> {
+    command.split_whitespace().skip(1).map(filled).chain(["--help".to_owned()]).collect()
+}
+
 /// Something to stand for what people put there.
 fn filled(word: &str) -> String {
     const KEYS: &str = "mgr1qe4xodvipulv6vvdkrtmgtd6ztfy3curwtxdpis56yhvxd6jwokm5dj22hglmm7mpnymc6auuxdw5tics2cqkdjui5c\
@@ -34,9 +50,7 @@ fn every_command_in_a_page_is_one_with_its_options() {
             continue;
         }
         for command in commands(&fs::read_to_string(&file).unwrap()) {
-            // Help is given instead of doing it, and only where everything before it makes sense.
-            let words: Vec<String> =
-                command.split_whitespace().skip(1).map(filled).chain(["--help".to_owned()]).collect();
+            let words = asking_for_help(&command);
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
             let Ended { code, err, .. } = Ended::of(&mut cococtl(&words));
             assert_eq!(code, 0, "{}: {command}: {err}", file.display());

@@ -17,7 +17,7 @@ pub(crate) fn manager() -> ManagerAddr {
     ManagerAddr { stamp, talk, host: "192.0.2.1".parse().unwrap(), port: 4433, tls: None }
 }
 
-fn invite() -> String {
+pub(crate) fn invite() -> String {
     let (network, secret) = (NetworkId(Hash([3; 32])), InviteSecret::from_seed(&[4; 32]));
     Invitation { network, managers: vec![manager()], secret, expires: 1 }.to_text().to_string()
 }

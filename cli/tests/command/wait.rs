@@ -104,31 +104,6 @@ fn the_time_over_is_status_6_and_says_which_network_and_why() {
 }
 
 #[test]
-fn no_daemon_in_all_that_time_is_status_3() {
-    let directory = Directory::new();
-    let mut command = cococtl(&["wait", "--online", "--timeout", "1s", "--socket"]);
-    let Ended { code, err, .. } = Ended::of(command.arg(directory.join("none.sock")));
-    assert_eq!(code, 3);
-    assert!(
-        err.contains("error: no answer from the daemon in 1s\n  caused by: the daemon is not running\n"),
-        "{err}"
-    );
-}
-
-#[test]
-fn what_waiting_cannot_change_ends_it_at_once() {
-    let mut removed = network("home", "offline", None);
-    removed["node"]["member"] = json!(false);
-    let daemon = Daemon::saying(200, &status(&[removed], &[]));
-    let Ended { code, err, .. } = daemon.run(&["wait", "--online"]);
-    assert_eq!(code, 8);
-    assert!(err.contains("was removed from home") && err.contains("network leave home --forget"), "{err}");
-    let Ended { code, err, .. } = daemon.run(&["wait", "--online", "--network", "nowhere"]);
-    assert_eq!(code, 5);
-    assert!(err.contains("has joined no network nowhere"), "{err}");
-}
-
-#[test]
 fn a_flood_of_events_is_not_a_flood_of_requests() {
     let looks = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&looks);

@@ -22,17 +22,17 @@ fn interrupt(child: &Child) {
     kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGINT).unwrap();
 }
 
-fn invite() -> String {
+pub(crate) fn invite() -> String {
     let secret = InviteSecret::from_seed(&[7; 32]);
     let managers = vec![crate::results::manager()];
     Invitation { network: network_id(), managers, secret, expires: u64::MAX >> 12 }.to_text().to_string()
 }
 
-fn network_id() -> NetworkId {
+pub(crate) fn network_id() -> NetworkId {
     NetworkId(Hash([3; 32]))
 }
 
-fn work(step: &str, verified: u64, entries: Option<u64>) -> Value {
+pub(crate) fn work(step: &str, verified: u64, entries: Option<u64>) -> Value {
     let work =
         json!({"network": network_id().full(), "step": step, "verified": verified, "entries": entries});
     json!({"version": 1, "work": [work]})

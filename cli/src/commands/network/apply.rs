@@ -19,7 +19,7 @@ use crate::commands::{Context, change, network_path, network_query};
 use crate::fail::Fail;
 use crate::interrupt::{UnderWay, aside};
 use crate::line::Line;
-use crate::place::word;
+use crate::secret;
 use crate::units;
 
 /// What a run found and did.
@@ -49,12 +49,17 @@ struct Changed {
 }
 
 pub(super) async fn run(context: &Context, apply: &Apply) -> Result<(), Fail> {
-    let wanted = read(apply.file.clone()).await?;
+    let wanted = read(context, apply.file.clone()).await?;
     let found = look(context, &wanted.network).await?;
     let remove = apply.remove || wanted.remove;
     let Plan { steps, gaps } = plan(&wanted, &found, remove, units::now_ms()).map_err(|us| {
-        Fail::usage(format!("the file does not list {}, who you are, and would remove you", us.0))
-            .hint("put yourself under [users]; to leave: cococtl network leave")
+        Fail::usage(format!("the file does not list {}, who you are, and would remove you", us.0)).hint(
+            format!(
+                "put yourself under [users]; to leave: {} network leave {}",
+                context.me(),
+                wanted.network
+            ),
+        )
     })?;
     let mut applied = Applied {
         version: VERSION,
@@ -93,8 +98,8 @@ pub(super) async fn run(context: &Context, apply: &Apply) -> Result<(), Fail> {
     })
 }
 
-async fn read(path: PathBuf) -> Result<Wanted, Fail> {
-    let name = word(&path.to_string_lossy());
+async fn read(context: &Context, path: PathBuf) -> Result<Wanted, Fail> {
+    let name = secret::place_of(&path);
     let read = aside(move || {
         let mut bytes = Vec::new();
         let read = if path == Path::new("-") {
@@ -104,7 +109,11 @@ async fn read(path: PathBuf) -> Result<Wanted, Fail> {
         };
         read.map(|_| bytes)
     });
-    let bytes = read.await.map_err(|error| Fail::failed(format!("cannot read {name}")).because(error))?;
+    let bytes = read.await.map_err(|error| {
+        Fail::failed(format!("cannot read {name}"))
+            .because(error)
+            .hint(format!("{} network apply -, with the file on its stdin", context.me()))
+    })?;
     let senseless = |why: String| {
         Fail::usage(format!("{name} does not describe a network"))
             .because(why)
@@ -162,6 +171,7 @@ async fn carry_out(
         None => Ok(()),
         Some(fail) => {
             let open = changes.iter().filter(|changed| !changed.done).count();
+            let fail = fail.or_hint("do something about what failed, and apply the file again");
             Err(fail.within(format!("{open} of {} changes could not be made", steps.len())))
         }
     }

@@ -1,7 +1,7 @@
 //! Invites: making, listing and revoking them, and joining by one.
 
 use coconet::control::{Change, CreateInvite, InvitePurpose, Invited, Invites, JoinNetwork, Network};
-use coconet::invite::Invitation;
+use coconet::invite::{Invitation, InviteError};
 use coconet::name::Name;
 use coconet::scope::Scope;
 
@@ -18,13 +18,17 @@ use crate::{duration, qr, units};
 
 const PREFIX: &str = "coco1";
 
-const SECRET: Secret = Secret { what: "invite", command: "cococtl network join", shown: true };
+const SECRET: Secret = Secret { what: "invite", command: "network join", shown: true };
 
 pub(super) async fn invite(context: &Context, invite: Invite) -> Result<(), Fail> {
     match (invite.instead, &invite.id) {
         (Some(Instead::List), None) => return list(context, &invite.name).await,
         (Some(Instead::List), Some(_)) => {
-            return Err(Fail::usage("a list is of all invites: it takes no id"));
+            return Err(Fail::usage("a list is of all invites: it takes no id").hint(format!(
+                "{} network invite {} list",
+                context.me(),
+                invite.name
+            )));
         }
         (Some(Instead::Revoke), Some(id)) => return revoke(context, &invite.name, id).await,
         (Some(Instead::Revoke) | None, _) => {}
@@ -40,7 +44,10 @@ pub(super) async fn invite(context: &Context, invite: Invite) -> Result<(), Fail
         _ => (InvitePurpose::SelfApp, "your next app".to_owned()),
     };
     let only = (!invite.only.is_empty()).then(|| Scope::new(invite.only)).transpose();
-    let only = only.map_err(|error| Fail::usage("this is no scope").because(error))?;
+    let only = only.map_err(|error| {
+        let hint = format!("{} network invite --help shows an example", context.me());
+        Fail::usage("this is no scope").because(error).hint(hint)
+    })?;
     let request = CreateInvite {
         purpose,
         uses: invite.uses,
@@ -65,7 +72,7 @@ pub(super) async fn invite(context: &Context, invite: Invite) -> Result<(), Fail
             units::date(invited.expires_ms),
             duration::text(invite.expires),
         ));
-        context.out.hint("cococtl network join - on the other machine, with the invite on its stdin");
+        context.out.hint("cococtl network join -, on the other machine, with the invite on its stdin");
     }
     if invite.qr { draw(context, &invited.invite) } else { Ok(()) }
 }
@@ -75,7 +82,7 @@ fn draw(context: &Context, invite: &str) -> Result<(), Fail> {
     let code = qr::of_invite(invite).ok_or_else(|| {
         Fail::failed(format!("an invite of {} characters is too long for a QR code", invite.len()))
             .because("a network with many managers, or long host names, makes long invites")
-            .hint("the invite itself was printed and works: cococtl network join - on the other machine")
+            .hint("the invite itself was printed and works: cococtl network join -, on the other machine")
     })?;
     context.out.draw(&code);
     Ok(())
@@ -107,11 +114,15 @@ pub(super) async fn revoke(context: &Context, name: &Name, invite: &InviteRef) -
 }
 
 pub(super) async fn join(context: &Context, join: Join) -> Result<(), Fail> {
-    let invite = SECRET.read(context.out, join.invite, join.file).await?;
+    let invite = SECRET.read(context, join.invite, join.file).await?;
     let invitation = invite.parse::<Invitation>().map_err(|error| {
-        Fail::usage("this is no invite")
-            .because(error)
-            .hint("ask for a new one: cococtl network invite NETWORK --self, on a node that is in it")
+        let fail = Fail::usage("this is no invite").because(error);
+        match error {
+            InviteError::Version => fail.hint("update coco on this machine"),
+            InviteError::Prefix | InviteError::Damaged => {
+                fail.hint("ask for a new one: cococtl network invite NETWORK --self, on a node that is in it")
+            }
+        }
     })?;
     let request = JoinNetwork { invite, node_name: join.node_name };
     let asking = context.client.post::<Network>("/v1/join", &request, SLOW);

@@ -45,7 +45,10 @@ pub(super) async fn audit(context: &Context, name: &Name) -> Result<(), Fail> {
     let wrong = match (&audit.alarm, audit.proofs.len()) {
         (None, 0) => return Ok(()),
         (Some(alarm), _) => Fail::failed(format!("ALARM in {name}: {}", clean(alarm))),
-        (None, proofs) => Fail::failed(format!("ALARM in {name}: {proofs} proofs against its managers")),
+        (None, proofs) => {
+            let proofs = units::count(proofs as u64, "proof");
+            Fail::failed(format!("ALARM in {name}: {proofs} against its managers"))
+        }
     };
     Err(wrong.hint(format!(
         "show it to the other owners: {} network audit {name} --json; then ask the manager's operator",
@@ -129,7 +132,10 @@ pub(super) async fn export(context: &Context, name: &Name, output: &Path) -> Res
     let path = network_path(name, "export");
     if output != Path::new("-") {
         let shown = word(&output.to_string_lossy());
-        let unwritable = |error: io::Error| Fail::failed(format!("cannot write {shown}")).because(error);
+        let unwritable = |error: io::Error| {
+            let fail = Fail::failed(format!("cannot write {shown}")).because(error);
+            fail.hint(format!("{} network export {name} --output FILE, where there is room", context.me()))
+        };
         let mut file = Output::create(output).map_err(unwritable)?;
         let bytes =
             context.client.download(&path, |data| file.file.write_all(data).map_err(unwritable)).await?;

@@ -129,7 +129,7 @@ async fn confirm(context: &Context, prune: &Prune, pruned: &Pruned, now_ms: u64)
         let mut answer = String::new();
         io::stdin().lock().take(ANSWER_READ_MAX).read_line(&mut answer).map(|_| answer)
     });
-    let answer = answer.await.map_err(|error| Fail::failed("cannot read the answer").because(error))?;
+    let answer = answer.await.map_err(|error| again("cannot read the answer").because(error))?;
     if matches!(answer.trim(), "y" | "Y" | "yes") { Ok(()) } else { Err(Fail::failed("nothing was removed")) }
 }
 
@@ -159,6 +159,8 @@ async fn remove(context: &Context, prune: &Prune, pruned: &mut Pruned) -> Result
     }
     match first {
         None => Ok(()),
-        Some(fail) => Err(fail.within(format!("{failed} of {total} nodes could not be removed"))),
+        Some(fail) => Err(fail
+            .or_hint("do something about what failed, and prune again")
+            .within(format!("{failed} of {total} nodes could not be removed"))),
     }
 }

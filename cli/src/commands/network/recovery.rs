@@ -12,7 +12,7 @@ use crate::fail::Fail;
 use crate::interrupt::UnderWay;
 use crate::secret::Secret;
 
-const SECRET: Secret = Secret { what: "recovery key", command: "cococtl network recover", shown: false };
+const SECRET: Secret = Secret { what: "recovery key", command: "network recover", shown: false };
 
 pub(super) async fn make(context: &Context, name: &Name) -> Result<(), Fail> {
     context.begin(UnderWay::Change(format!("{} network members {name}", context.me())));
@@ -34,7 +34,7 @@ pub(super) async fn make(context: &Context, name: &Name) -> Result<(), Fail> {
 }
 
 pub(super) async fn recover(context: &Context, recover: args::Recover) -> Result<(), Fail> {
-    let key = SECRET.read(context.out, recover.key, recover.file).await?;
+    let key = SECRET.read(context, recover.key, recover.file).await?;
     let network = match key.parse::<Recovery>() {
         Ok(recovery) => recovery.network.full(),
         Err(error) => {

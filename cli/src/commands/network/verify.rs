@@ -11,9 +11,11 @@ use serde::Serialize;
 
 use crate::commands::status;
 use crate::fail::Fail;
-use crate::place::word;
 use crate::print::Printer;
+use crate::secret;
 use crate::units;
+
+const EXPORT: &str = "cococtl network export NETWORK --output FILE makes such a file";
 
 /// What a file that verifies holds.
 #[derive(Serialize)]
@@ -33,10 +35,15 @@ struct Verified {
 }
 
 pub(super) fn run(out: Printer, file: &Path, guest: bool) -> Result<(), Fail> {
-    let name = word(&file.to_string_lossy());
-    let bytes = read(file).map_err(|error| Fail::failed(format!("cannot read {name}")).because(error))?;
+    let name = secret::place_of(file);
+    let bytes = read(file).map_err(|error| {
+        Fail::failed(format!("cannot read {name}"))
+            .because(error)
+            .hint("cococtl network verify -, with the ledger on its stdin")
+    })?;
     if bytes.len() > ARCHIVE_MAX {
-        return Err(Fail::failed(format!("{name} is longer than {} MiB: no ledger is", ARCHIVE_MAX >> 20)));
+        return Err(Fail::failed(format!("{name} is longer than {} MiB: no ledger is", ARCHIVE_MAX >> 20))
+            .hint(EXPORT));
     }
     let entries = archive::read(&bytes).map_err(|error| refused(&name, &error))?;
     drop(bytes);
@@ -81,16 +88,18 @@ fn follow(entries: &[Entry], guest: bool) -> Result<Ledger, ArchiveError> {
 fn refused(name: &str, error: &ArchiveError) -> Fail {
     let fail = Fail::failed(format!("{name} does not verify")).because(error);
     match error {
-        ArchiveError::Magic => fail.hint("cococtl network export NETWORK --output FILE makes such a file"),
+        ArchiveError::Magic => fail.hint(EXPORT),
         ArchiveError::Cut(_) => fail.hint("export it again"),
-        ArchiveError::Malformed { source, .. } => fail.because(source),
+        ArchiveError::Malformed { source, .. } => fail.because(source).hint("export it again"),
         ArchiveError::Reject { source: source @ Reject::Op, .. } => {
             fail.because(source).hint("a guest's ledger leaves things out: --guest, if it is one")
         }
         ArchiveError::Reject { source: source @ Reject::UpdateNeeded(_), .. } => {
             fail.because(source).hint("update coco on this machine")
         }
-        ArchiveError::Reject { source, .. } => fail.because(source),
+        ArchiveError::Reject { source, .. } => {
+            fail.because(source).hint("export it again; if that is so everywhere, ask the manager's operator")
+        }
     }
 }
 

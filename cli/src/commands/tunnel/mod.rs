@@ -24,6 +24,7 @@ use crate::client::{GRACE, SLOW, segment};
 use crate::fail::Fail;
 use crate::interrupt::{UnderWay, aside};
 use crate::print::clean;
+use crate::secret;
 use crate::table::Table;
 use crate::units;
 
@@ -76,7 +77,8 @@ async fn expose(context: &Context, command: args::Expose) -> Result<(), Fail> {
         discover: _,
     } = command;
     let (Some(url), Some(name)) = (url, name) else {
-        return Err(Fail::usage("what shall be exposed, and under which name?"));
+        return Err(Fail::usage("what shall be exposed, and under which name?")
+            .hint(format!("{} tunnel expose --help", context.me())));
     };
     let target: Target = url.parse().map_err(|error| {
         Fail::usage("this URL cannot be exposed")
@@ -85,7 +87,9 @@ async fn expose(context: &Context, command: args::Expose) -> Result<(), Fail> {
     })?;
     let options = ServiceOptions { max_clients, share, host_header, client_id_suffix };
     options.fit(target.kind, login_file.is_some()).map_err(|error| {
-        Fail::usage(format!("this option does not fit a {} target", target.kind)).because(error)
+        Fail::usage(format!("this option does not fit {} targets", target.kind))
+            .because(error)
+            .hint(format!("{} tunnel expose --help lists what is for which", context.me()))
     })?;
     let can = (!can.is_empty()).then(|| Capabilities::new(can)).transpose().map_err(|error| {
         Fail::usage("this cannot be granted")
@@ -150,8 +154,12 @@ async fn open(context: &Context, request: &Open, wait: Duration) -> Result<(), F
 
 /// The login in a file that nobody else can read.
 async fn read_login(path: &Path) -> Result<Login, Fail> {
-    let name = clean(&path.display().to_string());
-    let unreadable = |error: io::Error| Fail::failed(format!("cannot read {name}")).because(error);
+    let name = secret::place_of(path);
+    let unreadable = |error: io::Error| {
+        Fail::failed(format!("cannot read {name}"))
+            .because(error)
+            .hint("--login-file -, with USER:PASSWORD on standard input")
+    };
     let mut text = Zeroizing::new(String::new());
     if path == Path::new("-") {
         let read = aside(|| {
@@ -167,7 +175,11 @@ async fn read_login(path: &Path) -> Result<Login, Fail> {
         }
         file.take(LOGIN_FILE_MAX).read_to_string(&mut text).map_err(unreadable)?;
     }
-    text.parse().map_err(|error| Fail::usage(format!("{name} holds no login")).because(error))
+    text.parse().map_err(|error| {
+        Fail::usage(format!("{name} holds no login"))
+            .because(error)
+            .hint("cococtl tunnel expose --help says what a login file holds")
+    })
 }
 
 /// Says why a tunnel does not work, and whether that is so.

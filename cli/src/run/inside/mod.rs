@@ -18,6 +18,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixStream};
 use std::process::Command;
 
+use coconet::control::ErrorKind;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
@@ -43,6 +44,10 @@ const NOT_FOUND: u8 = 127;
 /// Exit code when the process outside is gone, or was never there.
 const ALONE: u8 = 1;
 
+/// What to do about most of what the kernel refuses.
+const FORBIDDEN: &str =
+    "a container or a security module may forbid it: journalctl -k; or run it outside of that";
+
 /// Highest capability that can be asked about.
 const CAPABILITIES: u32 = 63;
 
@@ -50,7 +55,7 @@ const CAPABILITIES: u32 = 63;
 pub(crate) fn live(command: &[OsString]) -> u8 {
     let Ok(outside) = meet() else {
         complain(&["error: this is a part of cococtl run".to_owned(), "hint: cococtl run --help".to_owned()]);
-        return ALONE;
+        return ErrorKind::Usage.exit_code();
     };
     let mut outside = Outside { stream: outside, come: Vec::new() };
     match serve(&mut outside, command) {
@@ -148,8 +153,13 @@ fn start(command: &[OsString], before: Before) -> Result<Pid, Failed> {
     let child = before.spawn(Command::new(program).args(arguments)).map_err(|error| Failed {
         code: if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { CANNOT_RUN },
         text: format!("cannot run {}", clean(&program.to_string_lossy())),
+        hint: Some(match error.kind() {
+            io::ErrorKind::NotFound => {
+                "is it installed, and where PATH leads? A script needs its interpreter, too".to_owned()
+            }
+            _ => "it has to be a program that this user may execute: ls -l, file".to_owned(),
+        }),
         cause: error.to_string(),
-        hint: None,
     })?;
     // Process numbers fit: the kernel's own type is signed.
     Ok(Pid::from_raw(i32::try_from(child.id()).unwrap_or_default()))
@@ -201,8 +211,13 @@ impl Outside {
 }
 
 impl Failed {
-    fn new(text: &str, cause: impl std::fmt::Display) -> Self {
-        Self { code: ALONE, text: text.to_owned(), cause: cause.to_string(), hint: None }
+    fn new(text: &str, cause: impl Into<io::Error>) -> Self {
+        Self {
+            code: ALONE,
+            text: text.to_owned(),
+            cause: cause.into().to_string(),
+            hint: Some(FORBIDDEN.to_owned()),
+        }
     }
 
     fn hint(mut self, hint: &str) -> Self {
