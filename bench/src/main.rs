@@ -5,7 +5,7 @@
 //! same cipher) and through coco's own daemons ([`contenders`]), in a [`lab`] of two network namespaces;
 //! the turns are interleaved, so that a neighbour's noise hits all alike, and each figure is the median
 //! of the rounds. After that, datagrams go through our [`relay`] and through coturn, and [`ip`] packets by
-//! coco, wireguard-go and nebula. [`report`] prints the
+//! coco, wireguard-go and nebula; and the [`dashboard`] draws a small network and a crowded one. [`report`] prints the
 //! tables and writes `target/bench.json`.
 //!
 //! Every process of it is this program again, by a subcommand, or a release binary of coco. All of it
@@ -19,6 +19,7 @@
 
 mod bare;
 mod contenders;
+mod dashboard;
 mod ip;
 mod lab;
 mod load;
@@ -41,9 +42,9 @@ use crate::lab::Lab;
 use crate::measure::Plan;
 
 /// The whole run, at most. Past it something hangs, and no figure is better than a wrong one.
-const TIME_LIMIT: Duration = Duration::from_secs(420);
+const TIME_LIMIT: Duration = Duration::from_secs(480);
 
-/// Measure coco beside raw TCP and a bare QUIC forwarder, and its relay beside coturn
+/// Measure coco beside raw TCP and a bare QUIC forwarder, its relay beside coturn, and its dashboard
 #[derive(Debug, Parser)]
 struct Args {
     #[command(subcommand)]
@@ -78,6 +79,8 @@ enum What {
     Relays,
     /// IP by coco, wireguard-go and nebula
     Ip,
+    /// The dashboard before few peers and before many
+    Dashboard,
 }
 
 /// The processes of a measurement; not for people.
@@ -162,6 +165,9 @@ async fn compare(args: &Args) -> anyhow::Result<()> {
     }
     if wanted(What::Ip) {
         report.ip = ip::compare(&lab, &plan, args.rounds, scratch.path()).await?;
+    }
+    if wanted(What::Dashboard) {
+        report.dashboards = Some(dashboard::compare(args.rounds, scratch.path()).await?);
     }
     println!("\n{report}");
     let file = report.save()?;

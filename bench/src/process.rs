@@ -81,7 +81,8 @@ impl Running {
         Ok((running, line.trim_end().to_owned()))
     }
 
-    fn spawn(command: &mut Command) -> anyhow::Result<Self> {
+    /// Start it as it is.
+    pub(crate) fn spawn(command: &mut Command) -> anyhow::Result<Self> {
         let child = command.spawn().with_context(|| format!("starting {:?}", command.as_std()))?;
         let pid = child.id().context("the process ended at once")?;
         Ok(Self { child, pid })
@@ -98,8 +99,18 @@ impl Running {
 
     /// Resident memory now, in megabytes.
     pub(crate) fn rss_mb(&self) -> anyhow::Result<f64> {
+        self.memory_mb("VmRSS:")
+    }
+
+    /// Resident memory at most so far, in megabytes.
+    pub(crate) fn peak_mb(&self) -> anyhow::Result<f64> {
+        self.memory_mb("VmHWM:")
+    }
+
+    fn memory_mb(&self, field: &str) -> anyhow::Result<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
+        let line = line.with_context(|| format!("no {field}"))?;
         let kilobytes: f64 = line.trim().trim_end_matches(" kB").parse()?;
         Ok(kilobytes * 1024.0 / 1e6)
     }

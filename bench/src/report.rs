@@ -8,6 +8,7 @@ use anyhow::Context;
 use serde::Serialize;
 
 use crate::contenders::{Contender, Which};
+use crate::dashboard::Dashboards;
 use crate::ip::Carriers;
 use crate::lab::Lab;
 use crate::measure::Figures;
@@ -34,6 +35,7 @@ pub(crate) struct Report {
     contenders: Vec<Entrant>,
     pub(crate) relays: Option<Relays>,
     pub(crate) ip: Option<Carriers>,
+    pub(crate) dashboards: Option<Dashboards>,
 }
 
 #[derive(Debug, Serialize)]
@@ -65,7 +67,8 @@ const LINES: [Line; 9] = [
 impl Report {
     /// Nothing yet; `others_use` is what [`others_use`] said before.
     pub(crate) fn new(lab: &Lab, others_use: f64) -> Self {
-        Self { lab: lab.to_string(), others_use, contenders: Vec::new(), relays: None, ip: None }
+        let lab = lab.to_string();
+        Self { lab, others_use, contenders: Vec::new(), relays: None, ip: None, dashboards: None }
     }
 
     /// `rounds` holds the figures of each round, in the contenders' order.
@@ -178,6 +181,7 @@ impl fmt::Display for Report {
         let rounds = of_tunnels
             .or(self.relays.as_ref().map(Relays::rounds))
             .or(self.ip.as_ref().map(Carriers::rounds))
+            .or(self.dashboards.as_ref().map(Dashboards::rounds))
             .unwrap_or_default();
         writeln!(f, "Medians of {rounds}, on {}", self.lab)?;
         if self.others_use > BUSY {
@@ -194,9 +198,13 @@ impl fmt::Display for Report {
         if let Some(ip) = &self.ip {
             write!(f, "\n{ip}")?;
         }
+        if let Some(dashboards) = &self.dashboards {
+            write!(f, "\n{dashboards}")?;
+        }
         let of_relays = self.relays.as_ref().map(Relays::aims).unwrap_or_default();
         let of_ip = self.ip.as_ref().map(Carriers::aims).unwrap_or_default();
-        let aims = [self.aims(), of_relays, of_ip].concat();
+        let of_dashboards = self.dashboards.as_ref().map(Dashboards::aims).unwrap_or_default();
+        let aims = [self.aims(), of_relays, of_ip, of_dashboards].concat();
         if !aims.is_empty() {
             writeln!(f, "\nAims")?;
         }

@@ -107,6 +107,10 @@ pub(crate) fn complain(lines: &[String]) {
 /// One line of any text, fit for a terminal: control, bidirectional and invisible characters are
 /// dropped, and what is longer than [`LINE_MAX`] characters is cut.
 pub(crate) fn clean(text: &str) -> String {
+    // As nearly all text is, and tables have a lot of it.
+    if text.len() <= LINE_MAX && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.to_owned();
+    }
     let kept: Vec<char> = text.chars().take(LINE_MAX).collect();
     kept.chunks(SHOWN_MAX).map(|chunk| shown(&chunk.iter().collect::<String>())).collect()
 }

@@ -1,7 +1,13 @@
-//! The dashboard as a person sees it: real keys in a real terminal, before real daemons.
+//! The dashboard as a person sees it: real keys in a real terminal, before real daemons. A network of hundreds
+//! and one in which nothing happens are played.
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+#[allow(dead_code, reason = "each test program uses its part of it")]
+#[path = "../support/control.rs"]
+mod control;
+#[allow(dead_code, reason = "it is shared with the bench")]
+mod crowd;
 mod screen;
 #[allow(dead_code, reason = "each test program uses its part of it")]
 #[path = "../support/mod.rs"]
@@ -14,9 +20,18 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use crate::control::Heard;
+use crate::crowd::Crowd;
 use crate::screen::Screen;
-use crate::support::net::{HOME, Net};
+use crate::support::net::{HOME, Lab, Net};
 use crate::support::targets::{echo, serve};
+use crate::support::wait::{PATIENCE, is, until};
+
+/// Resident memory that the dashboard may have, in bytes, whatever there is to show.
+const MEMORY_MAX: u64 = 50_000_000;
+
+/// Looks at the daemon in which nothing happens.
+const LOOKS: usize = 3;
 
 #[test]
 fn a_network_is_watched_while_things_happen_in_it() {
@@ -25,6 +40,7 @@ fn a_network_is_watched_while_things_happen_in_it() {
     camera.expose(&format!("tcp://{}", serve(echo)), "door");
     let mut screen = Screen::of(&net.lab, &viewer, 100, 30);
     screen.shows(&["1 Overview", "home as viewer", "manager online", "tunnels   0 of 0 open"]);
+    screen.shows(&["nat       mapping none"]);
 
     // A tunnel is opened beside it, and carries traffic.
     let address = viewer.open_address("door");
@@ -157,4 +173,65 @@ fn without_a_terminal_it_says_what_else_there_is() {
     assert!(said.contains("needs a terminal") && said.contains("status --watch --json"), "{said}");
     let said = app.refused(&[2], &["dashboard", "--json"]);
     assert!(said.contains("for people"), "{said}");
+}
+
+#[test]
+fn a_network_of_hundreds_takes_little_memory() {
+    let lab = Lab::apart();
+    let socket = lab.path("crowd.sock");
+    let heard = Crowd::MANY.play(&socket);
+    let mut screen = Screen::on(&lab, &socket, 120, 40);
+    screen.shows(&["250 direct, 125 relayed, 125 offline", "180 of 200 open", "front-door-camera-999"]);
+    screen.keys(&["2"]);
+    screen.shows(&["front-door-camera-000", "direct 198.51.100.0:40000"]);
+    screen.keys(&["s", "/", "r", "Enter", "G"]);
+    screen.shows(&["PEER^", "front-door-camera-499"]);
+    screen.keys(&["Enter"]);
+    screen.shows(&["499 of 100000 packets"]);
+    screen.keys(&["Escape"]);
+    screen.shows_no_more("499 of 100000 packets");
+    screen.keys(&["3", "G"]);
+    screen.shows(&["front-door-199", "failed"]);
+    screen.keys(&["4"]);
+    screen.shows(&["person-000", "holds now", "Mon,Wed,Fri"]);
+    screen.keys(&["G"]);
+    screen.shows(&["person-099", "front-door-camera-499"]);
+    screen.keys(&["5"]);
+    screen.shows(&["465 MB of 1", "front-door-camera-000"]);
+    screen.keys(&["6", "G"]);
+    screen.shows(&["front-door-camera-000 direct 198.51.100.0:4433"]);
+    // What is frozen is kept beside what comes.
+    screen.keys(&["Space"]);
+    screen.shows(&["frozen"]);
+    looked(&heard, LOOKS);
+    let memory = screen.peak_memory();
+    assert!(memory < MEMORY_MAX, "{memory} bytes");
+    screen.keys(&["q"]);
+    screen.shows(&["left with 0"]);
+}
+
+#[test]
+fn what_does_not_change_is_not_drawn_again() {
+    let lab = Lab::apart();
+    let (socket, written) = (lab.path("crowd.sock"), lab.path("written"));
+    let heard = Crowd::FEW.play(&socket);
+    let mut screen = Screen::on(&lab, &socket, 80, 24);
+    screen.shows(&["home as viewer", "mapping endpoint-independent", "front-door-camera-009"]);
+    looked(&heard, LOOKS);
+    screen.record(&written);
+    looked(&heard, LOOKS);
+    let bytes = std::fs::read(&written).unwrap();
+    assert!(bytes.is_empty(), "{:?}", String::from_utf8_lossy(&bytes));
+    screen.keys(&["2"]);
+    screen.shows(&["front-door-camera-004"]);
+    until("what changes is", PATIENCE, || {
+        is(std::fs::read(&written).is_ok_and(|bytes| !bytes.is_empty()), "nothing is written")
+    });
+}
+
+/// Waits until the daemon was looked at so many times more.
+fn looked(heard: &Heard, times: usize) {
+    let looks = || heard.all().iter().filter(|asked| asked.line == "GET /v1/status").count();
+    let before = looks();
+    until("the daemon is looked at", PATIENCE, || is(looks() >= before + times, looks()));
 }

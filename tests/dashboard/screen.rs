@@ -1,13 +1,14 @@
 //! A terminal with the dashboard in it: tmux, driven by its own commands.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::support::net::{App, Lab};
 use crate::support::process::run_well;
-use crate::support::programs::{command, theirs};
+use crate::support::programs::{command, ours, theirs};
 use crate::support::wait::{PATIENCE, is, until};
 
 /// The terminal; it ends with this value.
@@ -23,8 +24,18 @@ impl Screen {
 
     /// The same, with that in its environment.
     pub(crate) fn with(lab: &Lab, app: &App, size: (u16, u16), environment: &[(&str, &str)]) -> Self {
+        Self::running(lab, &app.ctl_command(&["dashboard"]), size, environment)
+    }
+
+    /// The dashboard of whoever listens on that control socket.
+    pub(crate) fn on(lab: &Lab, socket: &Path, width: u16, height: u16) -> Self {
+        let mut dashboard = command(ours("cococtl"));
+        dashboard.arg("--socket").arg(socket).arg("dashboard");
+        Self::running(lab, &dashboard, (width, height), &[])
+    }
+
+    fn running(lab: &Lab, dashboard: &Command, size: (u16, u16), environment: &[(&str, &str)]) -> Self {
         let screen = Self { socket: lab.path("tmux") };
-        let dashboard = app.ctl_command(&["dashboard"]);
         let words = [dashboard.get_program()].into_iter().chain(dashboard.get_args());
         let line: Vec<String> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
         let mut tmux = command(theirs("tmux"));
@@ -80,12 +91,29 @@ impl Screen {
         self.tmux(&["capture-pane", "-p", "-e"])
     }
 
+    /// Write down all that the dashboard writes from now on.
+    pub(crate) fn record(&self, file: &Path) {
+        self.tmux(&["pipe-pane", &format!("cat > '{}'", file.display())]);
+        until("it is written down", PATIENCE, || is(file.exists(), "nobody does it yet"));
+    }
+
     /// Send the dashboard a signal.
     pub(crate) fn signal(&mut self, signal: Signal) {
+        kill(Pid::from_raw(self.pid()), signal).unwrap();
+    }
+
+    /// The dashboard's resident memory at most so far, in bytes.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+    }
+
+    fn pid(&self) -> i32 {
         let shell = self.tmux(&["display-message", "-p", "#{pane_pid}"]);
         let children = format!("/proc/{0}/task/{0}/children", shell.trim());
         let child = std::fs::read_to_string(children).unwrap();
-        kill(Pid::from_raw(child.trim().parse().unwrap()), signal).unwrap();
+        child.trim().parse().unwrap()
     }
 
     fn text(&self) -> String {

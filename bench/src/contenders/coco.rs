@@ -133,7 +133,7 @@ impl Daemon<'_> {
 }
 
 /// A release binary: from `COCO_BIN`, or beside us in the target directory.
-fn binary(name: &str) -> anyhow::Result<OsString> {
+pub(crate) fn binary(name: &str) -> anyhow::Result<OsString> {
     let directory = match std::env::var_os("COCO_BIN") {
         Some(directory) => PathBuf::from(directory),
         None => crate::report::target_directory().join("release"),

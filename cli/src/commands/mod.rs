@@ -117,6 +117,6 @@ pub(crate) fn network_path(network: &Name, part: &str) -> String {
 }
 
 /// `?network=NAME`, where a network was named.
-fn network_query(network: Option<&Name>) -> String {
+pub(crate) fn network_query(network: Option<&Name>) -> String {
     network.map_or_else(String::new, |name| format!("?network={}", segment(name.as_str())))
 }

@@ -1,8 +1,12 @@
 //! What the daemon says, as messages, and what is asked of it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use coconet::control::{Change, Done, Grants, Members, Networks, Ping, Pong, Status, Usage};
+use coconet::control::{
+    Change, Doctor, Done, Grants, ManagerLink, Members, Network, Networks, Ping, Pong, Status, Usage,
+};
+use coconet::name::Name;
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
@@ -10,7 +14,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use super::state::{Action, Tab};
 use super::update::{Effect, Message};
 use crate::client::{Client, GRACE, SLOW, segment};
-use crate::commands::network_path;
+use crate::commands::{network_path, network_query};
 use crate::fail::Fail;
 use crate::units;
 
@@ -30,25 +34,62 @@ pub(super) async fn run(
     wanted: mpsc::Receiver<Effect>,
     looking: watch::Receiver<Tab>,
 ) {
+    let sessions = watch::Sender::default();
     tokio::join!(
-        status(client, &messages),
+        status(client, &messages, &sessions),
+        examine(client, &messages, sessions.subscribe()),
         events(client, &messages),
         far(client, &messages, looking),
         obey(client, &messages, wanted),
     );
 }
 
-async fn status(client: &Client, messages: &mpsc::Sender<Message>) {
+/// The networks whose manager is in touch, and since when.
+type Sessions = BTreeMap<Name, u64>;
+
+async fn status(client: &Client, messages: &mpsc::Sender<Message>, sessions: &watch::Sender<Sessions>) {
     let mut ticks = interval(REFRESH);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         let message = match client.get::<Status>("/v1/status").await {
-            Ok(answer) => Message::Status(Box::new(answer.value), units::now_ms()),
+            Ok(answer) => {
+                let now: Sessions = answer.value.networks.iter().filter_map(session).collect();
+                sessions.send_if_modified(|known| std::mem::replace(known, now.clone()) != now);
+                Message::Status(Box::new(answer.value), units::now_ms())
+            }
             Err(fail) => Message::Lost(fail.summary()),
         };
         if messages.send(message).await.is_err() {
             return;
+        }
+    }
+}
+
+fn session(network: &Network) -> Option<(Name, u64)> {
+    let manager = &network.manager;
+    (manager.state == ManagerLink::Online).then(|| (network.name.clone(), manager.since_ms))
+}
+
+/// What kind of NAT there is. That takes packets, so it is asked once for each session with a manager: in another
+/// place the session is another.
+async fn examine(client: &Client, messages: &mpsc::Sender<Message>, mut sessions: watch::Receiver<Sessions>) {
+    let mut examined = Sessions::new();
+    // An error means that the dashboard is gone, which ends all of this anyhow.
+    while sessions.changed().await.is_ok() {
+        let now = sessions.borrow_and_update().clone();
+        for (network, since) in now {
+            if examined.insert(network.clone(), since) == Some(since) {
+                continue;
+            }
+            let path = format!("/v1/doctor{}", network_query(Some(&network)));
+            // A daemon that cannot say is not asked again: there are more important things on the screen.
+            let Ok(answer) = client.get_slowly::<Doctor>(&path).await else { continue };
+            for found in answer.value.networks {
+                if messages.send(Message::Examined(found)).await.is_err() {
+                    return;
+                }
+            }
         }
     }
 }

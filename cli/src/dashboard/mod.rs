@@ -1,13 +1,14 @@
 //! `dashboard`: the daemon's networks on a terminal, live.
 //!
 //! [`feed`] asks the daemon every second what `status --json` would, listens to its events, and looks at members
-//! and the relay's use while they are shown. What comes becomes a message, like a key, and [`update()`] takes it
-//! into the [`State`], which [`view`](view::view) draws: three pure parts, tested without a terminal and without a daemon.
-//! Only [`terminal`] and [`feed`] touch the world.
+//! and the relay's use while they are shown; what kind of NAT there is it asks once for each session with a manager.
+//! What comes becomes a message, like a key, and [`update()`] takes it into the [`State`], which
+//! [`view`](view::view) draws: three pure parts, tested without a terminal and without a daemon. Only
+//! [`terminal`] and [`feed`] touch the world.
 //!
 //! The screen is drawn when something has changed, and then once for all that has: an idle dashboard costs a
-//! request and a comparison of two screens a second. A daemon that restarts is found again by the next request; the last it said
-//! stays on the screen, under a line that says so.
+//! request and a comparison of two screens a second, and writes nothing. A daemon that restarts is found again by
+//! the next request; the last it said stays on the screen, under a line that says so.
 
 mod details;
 mod feed;

@@ -1,7 +1,5 @@
 //! The tabs' tables: rows made of what the daemon said, filtered and sorted. How they are drawn is the view's.
 
-use std::cmp::Ordering;
-
 use coconet::control::{
     Direction, Event, GrantLine, Member, MemberNode, Network, Peer, PeerLink, Tunnel, TunnelState,
 };
@@ -56,6 +54,14 @@ pub(super) struct Cell {
     rank: Option<u64>,
 }
 
+/// Where a cell comes when its column sorts.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Order {
+    Number(u64),
+    Text(String),
+    Nothing,
+}
+
 /// How a row stands out. Each tone has its word in the row too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tone {
@@ -74,20 +80,15 @@ impl Table {
             return;
         }
         self.rows.retain(|row| {
-            let text: Vec<String> = row.cells.iter().map(|cell| cell.text.to_lowercase()).collect();
-            words.iter().all(|word| text.iter().any(|cell| cell.contains(word)))
+            let has = |word: &String| row.cells.iter().any(|cell| cell.text.to_lowercase().contains(word));
+            words.iter().all(has)
         });
     }
 
     /// By a column, or in the order they came.
     pub(super) fn sort(&mut self, column: Option<usize>, reverse: bool) {
         if let Some(column) = column {
-            self.rows.sort_by(|a, b| match (a.cells.get(column), b.cells.get(column)) {
-                (Some(a), Some(b)) => a.compare(b),
-                (None, None) => Ordering::Equal,
-                (None, Some(_)) => Ordering::Less,
-                (Some(_), None) => Ordering::Greater,
-            });
+            self.rows.sort_by_cached_key(|row| row.cells.get(column).map(Cell::order));
         }
         if reverse {
             self.rows.reverse();
@@ -111,15 +112,11 @@ impl Cell {
     }
 
     /// Numbers by their size, text by its letters, and nothing last.
-    fn compare(&self, other: &Self) -> Ordering {
-        match (self.rank, other.rank) {
-            (Some(a), Some(b)) => a.cmp(&b),
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (None, None) => {
-                let empty = self.text.is_empty().cmp(&other.text.is_empty());
-                empty.then_with(|| self.text.to_lowercase().cmp(&other.text.to_lowercase()))
-            }
+    fn order(&self) -> Order {
+        match self.rank {
+            Some(rank) => Order::Number(rank),
+            None if self.text.is_empty() => Order::Nothing,
+            None => Order::Text(self.text.to_lowercase()),
         }
     }
 }

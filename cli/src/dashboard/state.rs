@@ -1,8 +1,10 @@
 //! What the dashboard knows and shows. Pure: a value that [`super::update()`] changes and [`super::view`] draws.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
 
-use coconet::control::{Event, Grants, Members, Network, Status, Usage};
+use coconet::control::{Event, Examined, Grants, Members, Network, Status, Usage};
 use coconet::name::Name;
 use ratatui::layout::Rect;
 
@@ -28,6 +30,8 @@ pub(super) struct State {
     pub(super) lost: Option<String>,
     pub(super) tab: Tab,
     lists: [List; Tab::ALL.len()],
+    /// The rows that were shown last, and what they were made of.
+    made: RefCell<Option<(Recipe, Rc<Table>)>>,
     pub(super) overlay: Overlay,
     /// What came of the last action.
     pub(super) told: Option<String>,
@@ -37,14 +41,28 @@ pub(super) struct State {
     pub(super) colours: bool,
 }
 
+/// All that rows depend on.
+#[derive(Debug, PartialEq, Eq)]
+struct Recipe {
+    tab: Tab,
+    version: u64,
+    sort: Option<usize>,
+    reverse: bool,
+    filter: String,
+}
+
 /// What the daemon said, and what follows from saying it again and again.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Facts {
+    /// Another one whenever something was added.
+    version: u64,
     pub(super) now_ms: u64,
     pub(super) status: Option<Status>,
     pub(super) members: BTreeMap<Name, Members>,
     pub(super) grants: BTreeMap<Name, Grants>,
     pub(super) usage: BTreeMap<Name, Usage>,
+    /// What stands between this node and the others.
+    pub(super) examined: BTreeMap<Name, Examined>,
     /// The newest last.
     pub(super) events: VecDeque<Event>,
     /// Of each peer, in microseconds; the newest last, and `None` where it was not connected.
@@ -157,6 +175,7 @@ impl State {
 
     /// The newest, to add to.
     pub(super) fn newest(&mut self) -> &mut Facts {
+        self.facts.version += 1;
         &mut self.facts
     }
 
@@ -179,12 +198,21 @@ impl State {
         &mut self.lists[self.tab as usize]
     }
 
-    /// The rows of the tab as they are shown: filtered and sorted.
-    pub(super) fn table(&self) -> Table {
+    /// The rows of the tab as they are shown: filtered and sorted. They are made once for what they are made of.
+    pub(super) fn table(&self) -> Rc<Table> {
+        let List { sort, reverse, filter, .. } = self.list().clone();
+        let recipe = Recipe { tab: self.tab, version: self.shown().version, sort, reverse, filter };
+        let mut made = self.made.borrow_mut();
+        if let Some((of, table)) = &*made
+            && *of == recipe
+        {
+            return Rc::clone(table);
+        }
         let mut table = rows::of(self.tab, self.shown());
-        let list = self.list();
-        table.filter(&list.filter);
-        table.sort(list.sort, list.reverse);
+        table.filter(&recipe.filter);
+        table.sort(sort, reverse);
+        let table = Rc::new(table);
+        *made = Some((recipe, Rc::clone(&table)));
         table
     }
 

@@ -1,19 +1,24 @@
 //! The terminal: taken whole, and given back as it was, whatever happens.
+//!
+//! A frame that looks like the one before writes nothing. One that does not is written at once, and as one update
+//! to terminals that know such (mode 2026), so that none shows half of it.
 
-use std::io::{self, Stdout, Write, stdout};
+use std::io::{self, BufWriter, Stdout, Write, stdout};
 use std::sync::Once;
 
 use data_encoding::BASE64;
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
+use ratatui::buffer::Buffer;
 use ratatui::crossterm::event::{
     self, DisableMouseCapture, EnableMouseCapture, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers,
     MouseButton, MouseEventKind,
 };
-use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{
-    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+    disable_raw_mode, enable_raw_mode,
 };
+use ratatui::crossterm::{execute, queue};
 use ratatui::layout::{Position, Rect};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -26,8 +31,15 @@ use super::view::view;
 /// Longest text that is copied, in bytes: terminals drop longer ones.
 const COPY_MAX: usize = 8 * 1024;
 
+/// Bytes of a frame that are written at once; a larger one takes another write.
+const FRAME: usize = 64 * 1024;
+
 /// The whole screen; given back when this goes.
-pub(super) struct Screen(Terminal<CrosstermBackend<Stdout>>);
+pub(super) struct Screen {
+    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    /// What is on it.
+    shown: Buffer,
+}
 
 /// The signals that end it.
 pub(super) struct Ended {
@@ -49,18 +61,32 @@ impl Screen {
         enable_raw_mode()?;
         // From here on, what goes wrong gives it back.
         let opened = execute!(stdout(), EnterAlternateScreen, EnableMouseCapture)
-            .and_then(|()| Terminal::new(CrosstermBackend::new(stdout())));
-        opened.map(Self).inspect_err(|_| give_back())
+            .and_then(|()| Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(FRAME, stdout()))))
+            .and_then(|mut terminal| terminal.hide_cursor().map(|()| terminal));
+        opened.map(|terminal| Self { terminal, shown: Buffer::default() }).inspect_err(|_| give_back())
     }
 
     /// How large it is.
     pub(super) fn area(&self) -> Rect {
-        self.0.size().map_or_else(|_| Rect::default(), |size| Rect::new(0, 0, size.width, size.height))
+        let size = self.terminal.size();
+        size.map_or_else(|_| Rect::default(), |size| Rect::new(0, 0, size.width, size.height))
     }
 
     /// Draw what has changed.
     pub(super) fn draw(&mut self, state: &State) -> io::Result<()> {
-        self.0.draw(|frame| view(state, frame)).map(drop)
+        self.terminal.autoresize()?;
+        let mut frame = self.terminal.get_frame();
+        view(state, &mut frame);
+        let drawn = frame.buffer_mut();
+        if *drawn == self.shown {
+            drawn.reset();
+            return Ok(());
+        }
+        self.shown.clone_from(drawn);
+        queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
+        self.terminal.flush()?;
+        self.terminal.swap_buffers();
+        execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)
     }
 
     /// To the terminal's clipboard (OSC 52).

@@ -3,8 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::path::Path;
+use std::rc::Rc;
 
-use coconet::control::{Event, Grants, Members, Status, Usage};
+use coconet::control::{Event, Examined, Grants, Members, Status, Usage};
 use coconet::name::Name;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -115,6 +116,14 @@ fn state() -> State {
     update(&mut state, Message::Members(members));
     update(&mut state, Message::Grants("home".parse().unwrap(), grants));
     update(&mut state, Message::Usage(usage));
+    let examined: Examined = serde_json::from_value(json!({"network": "home", "checks": [
+        {"check": "manager", "peer": null, "status": "ok", "found": "12.3 ms", "reason": "the round trip", "hint": null},
+        {"check": "mapping", "peer": null, "status": "ok", "found": "endpoint-independent",
+         "reason": "two ports of the manager see the same", "hint": null},
+        {"check": "filtering", "peer": null, "status": "unknown", "found": null,
+         "reason": "the manager sends no packet", "hint": null}]}))
+    .unwrap();
+    update(&mut state, Message::Examined(examined));
     let happened = [
         ("manager-online", "registered with the manager"),
         ("peer-connected", "camera direct 198.51.100.7:4433"),
@@ -290,6 +299,32 @@ fn a_frozen_screen_shows_what_it_showed() {
     assert_eq!(screen(&mut state, (80, 24)), frozen);
     press(&mut state, " ");
     assert!(screen(&mut state, (80, 24)).contains("no peers yet"));
+}
+
+#[test]
+fn rows_are_made_once_for_what_they_are_made_of() {
+    let mut state = state();
+    press(&mut state, "2");
+    let made = state.table();
+    press(&mut state, "jkG??");
+    screen(&mut state, (80, 24));
+    assert!(Rc::ptr_eq(&made, &state.table()), "nothing has come");
+    for keys in ["s", "S", "/a", "3"] {
+        let before = state.table();
+        press(&mut state, keys);
+        update(&mut state, Message::Key(Key::Enter));
+        assert!(!Rc::ptr_eq(&before, &state.table()), "after {keys}");
+        update(&mut state, Message::Key(Key::Escape));
+    }
+    let before = state.table();
+    update(&mut state, Message::Status(said(status()), NOW + 1000));
+    assert!(!Rc::ptr_eq(&before, &state.table()), "something has come");
+    press(&mut state, " ");
+    let frozen = state.table();
+    update(&mut state, Message::Status(said(status()), NOW + 2000));
+    assert!(Rc::ptr_eq(&frozen, &state.table()), "what is frozen stays");
+    press(&mut state, " ");
+    assert!(!Rc::ptr_eq(&frozen, &state.table()), "and is let go");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use coconet::control::{Event, Grants, Members, Status, Usage};
+use coconet::control::{Event, Examined, Grants, Members, Status, Usage};
 use coconet::name::Name;
 use ratatui::layout::{Position, Rect};
 
@@ -22,6 +22,7 @@ pub(super) enum Message {
     Members(Members),
     Grants(Name, Grants),
     Usage(Usage),
+    Examined(Examined),
     Event(Event),
     /// The daemon does not answer, and why.
     Lost(String),
@@ -77,6 +78,9 @@ pub(super) fn update(state: &mut State, message: Message) -> Option<Effect> {
         Message::Usage(usage) => {
             state.newest().usage.insert(usage.network.clone(), usage);
         }
+        Message::Examined(examined) => {
+            state.newest().examined.insert(examined.network.clone(), examined);
+        }
         Message::Event(event) => {
             let events = &mut state.newest().events;
             events.push_back(event);
@@ -127,6 +131,7 @@ fn status_came(state: &mut State, status: Status, now_ms: u64) {
     facts.members.retain(|name, _| lives(name));
     facts.grants.retain(|name, _| lives(name));
     facts.usage.retain(|name, _| lives(name));
+    facts.examined.retain(|name, _| lives(name));
     facts.now_ms = now_ms;
     facts.status = Some(status);
 }
@@ -264,9 +269,9 @@ fn gone_to(state: &mut State, tab: Tab) -> Option<Effect> {
 
 /// What the selected row is about.
 fn subject(state: &State) -> Option<Subject> {
-    let mut table = state.table();
+    let table = state.table();
     let at = state.selected(&table)?;
-    Some(table.rows.swap_remove(at).subject)
+    table.rows.get(at).map(|row| row.subject.clone())
 }
 
 fn moved(state: &mut State, step: Step) {

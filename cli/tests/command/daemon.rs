@@ -1,15 +1,16 @@
 //! A daemon to play: a unix listener whose answers are a function of the requests.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::io::Write;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread;
 
 use serde_json::{Value, json};
+
+pub(crate) use crate::control::{Asked, http};
+use crate::control::{Heard, play};
 
 /// A directory of the test's own, removed with it.
 pub(crate) struct Directory(PathBuf);
@@ -34,19 +35,10 @@ impl Drop for Directory {
     }
 }
 
-/// What a client asked.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Asked {
-    /// Method and path.
-    pub(crate) line: String,
-    /// The body; null without one.
-    pub(crate) body: Value,
-}
-
 /// A daemon that answers with what a function says, one thread per connection.
 pub(crate) struct Daemon {
     pub(crate) socket: PathBuf,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    heard: Heard,
     _directory: Directory,
 }
 
@@ -63,16 +55,8 @@ impl Daemon {
     pub(crate) fn talking(talk: impl Fn(&Asked, &mut UnixStream) + Send + Sync + 'static) -> Self {
         let directory = Directory::new();
         let socket = directory.join("control.sock");
-        let listener = UnixListener::bind(&socket).unwrap();
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let (log, talk) = (Arc::clone(&asked), Arc::new(talk));
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (log, talk) = (Arc::clone(&log), Arc::clone(&talk));
-                thread::spawn(move || serve(stream.unwrap(), &log, &*talk));
-            }
-        });
-        Self { socket, asked, _directory: directory }
+        let heard = play(&socket, talk);
+        Self { socket, heard, _directory: directory }
     }
 
     /// A daemon that always gives this answer.
@@ -83,7 +67,7 @@ impl Daemon {
 
     /// What was asked so far.
     pub(crate) fn asked(&self) -> Vec<Asked> {
-        self.asked.lock().unwrap().clone()
+        self.heard.all()
     }
 
     /// `cococtl` for this daemon.
@@ -97,48 +81,6 @@ impl Daemon {
     pub(crate) fn run(&self, words: &[&str]) -> Ended {
         Ended::of(&mut self.command(words))
     }
-}
-
-fn serve(
-    mut stream: UnixStream,
-    log: &Mutex<Vec<Asked>>,
-    talk: &(dyn Fn(&Asked, &mut UnixStream) + Send + Sync),
-) {
-    let Some(asked) = request(&stream) else { return };
-    log.lock().unwrap().push(asked.clone());
-    talk(&asked, &mut stream);
-}
-
-fn request(stream: &UnixStream) -> Option<Asked> {
-    let mut reader = BufReader::new(stream);
-    let (mut line, mut length) = (None, 0);
-    loop {
-        let mut header = String::new();
-        if reader.read_line(&mut header).ok()? == 0 {
-            return None;
-        }
-        let header = header.trim_end();
-        if header.is_empty() {
-            break;
-        }
-        if let Some(value) = header.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap();
-        }
-        line.get_or_insert_with(|| header.trim_end_matches(" HTTP/1.1").to_owned());
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
-    Some(Asked { line: line?, body })
-}
-
-/// An HTTP answer, whole.
-pub(crate) fn http(status: u16, body: &[u8]) -> Vec<u8> {
-    let head = format!(
-        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-        body.len()
-    );
-    [head.as_bytes(), body].concat()
 }
 
 /// `cococtl` with nothing of the test's environment that it looks at.

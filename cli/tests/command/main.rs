@@ -5,6 +5,8 @@
 mod applying;
 mod cameras;
 mod completions;
+#[path = "../../../tests/support/control.rs"]
+mod control;
 mod daemon;
 mod doctor;
 mod errors;

@@ -27,6 +27,7 @@ use tokio::sync::mpsc;
 
 mod filter;
 mod mapped;
+mod neighbours;
 mod udp;
 mod ways;
 

@@ -4,7 +4,7 @@
 //! Shared between the endpoint, which changes it, and the socket's senders, which look things up once per
 //! batch of packets.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
@@ -13,13 +13,11 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::mapped::Place;
+use super::neighbours::Neighbours;
 
 /// Datagrams of a dial that are kept to be sent to addresses that become known later: the client's first
 /// flight is two.
 const FLIGHT_MAX: usize = 4;
-
-/// Addresses of this machine or link that may be answered because they have spoken first.
-const NEIGHBOURS_MAX: usize = 64;
 
 /// Datagrams that wait for a TLS connection to take them; further ones are lost, as on any full link.
 pub const CARRIER_QUEUE: usize = 256;
@@ -36,7 +34,7 @@ pub(crate) struct Ways {
     inbound: mpsc::Sender<(SocketAddr, Bytes)>,
     numbers: AtomicU64,
     loopback: AtomicBool,
-    neighbours: RwLock<BTreeSet<SocketAddr>>,
+    neighbours: RwLock<Neighbours>,
     /// The prefix of addresses that are reached through sessions, so that no session goes through itself.
     inside: OnceLock<Ipv6Addr>,
     /// Packets that were no QUIC of ours and no frame of a manager.
@@ -115,14 +113,10 @@ impl Ways {
     /// A packet came from `address`, or a session has proved that a peer is there: it may be answered even
     /// if it is on this machine or link.
     pub(crate) fn meet(&self, address: SocketAddr) {
-        if !may_be_neighbour(address.ip()) || read(&self.neighbours).contains(&address) {
+        if !may_be_neighbour(address.ip()) || read(&self.neighbours).is_new(&address) {
             return;
         }
-        let mut neighbours = self.neighbours.write().unwrap_or_else(PoisonError::into_inner);
-        if neighbours.len() >= NEIGHBOURS_MAX {
-            neighbours.pop_first();
-        }
-        neighbours.insert(address);
+        self.neighbours.write().unwrap_or_else(PoisonError::into_inner).meet(address);
     }
 
     /// The manager of `slot` (from 1) is reached at `address` now.

@@ -1,6 +1,6 @@
 //! The overview: what the daemon is, its networks, what flows, and what happened last.
 
-use coconet::control::{Network, PeerLink, TunnelState};
+use coconet::control::{Examined, Network, PeerLink, TunnelState};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
@@ -54,6 +54,16 @@ fn lines(facts: &Facts, palette: Palette) -> Vec<Line<'static>> {
     lines
 }
 
+/// What kind of NAT the doctor has found, in its words.
+fn nat(examined: &Examined) -> String {
+    let part = |name: &str| {
+        let check = examined.checks.iter().find(|check| check.check == name)?;
+        Some(format!("{name} {}", check.found.as_deref().unwrap_or("not known")))
+    };
+    let parts: Vec<String> = ["mapping", "filtering"].into_iter().filter_map(part).collect();
+    parts.join(", ")
+}
+
 fn network(network: &Network, facts: &Facts, palette: Palette) -> Vec<Line<'static>> {
     let told = network_lines(network, &short_id(&network.id), facts.now_ms);
     let mut lines: Vec<Line<'static>> = told
@@ -64,6 +74,8 @@ fn network(network: &Network, facts: &Facts, palette: Palette) -> Vec<Line<'stat
             Line::styled(clean(line), style)
         })
         .collect();
+    let nat = facts.examined.get(&network.name).map(nat);
+    lines.extend(nat.map(|nat| Line::from(clean(&field("nat", &nat)))));
     let count = |state| network.peers.iter().filter(|peer| peer.state == state).count();
     let direct = network.peers.iter().filter(|peer| is_direct(peer)).count();
     let connected = count(PeerLink::Connected);
