@@ -120,7 +120,7 @@ bench: ## through the tunnel and raw, side by side, as ratios; ARGS='raw coco --
 	@tests/setup.sh bench
 	cargo build --release --workspace --bins
 	cargo bench -p coco-bench -- $(ARGS)
-	cargo bench -p coconet -p coco-manager --bench ledger --bench sync
+	$(if $(ARGS),,cargo bench -p coconet -p coco-manager --bench ledger --bench sync)
 
 fuzz: ## every fuzz target for TIME=60 seconds; ARGS=NAME for one
 	@TIME=$(TIME) tests/fuzz.sh $(ARGS)
