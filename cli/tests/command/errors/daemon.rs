@@ -92,6 +92,11 @@ fn said(source: &Source, from: usize, to: usize) -> Vec<String> {
         Token::Word(name) if texts.is_empty() => name.as_str(),
         Token::Word(_) | Token::Mark(_) | Token::Text(_) => return texts,
     };
+    bound_to(source, variable, from)
+}
+
+/// The texts of the variable that was bound last before `from`.
+fn bound_to(source: &Source, variable: &str, from: usize) -> Vec<String> {
     let bound = (0..from).rev().take(120).find(|at| source.has(*at, &["let", variable, "="]));
     let Some(bound) = bound else { return Vec::new() };
     let end = (bound..from).find(|at| source.has(*at, &[";"])).unwrap_or(from);
@@ -135,6 +140,36 @@ fn words(fault: &Source) -> Vec<(String, ErrorKind, String)> {
         (word.clone(), kind_in(fault, at, end).unwrap(), hint.clone())
     };
     rows.map(row).collect()
+}
+
+/// The values that the ledger refuses.
+fn values(source: &Source) -> Vec<(String, String)> {
+    let sites = (0..source.tokens.len()).filter(|at| source.has(*at, &["Violation", ":", ":", "Value", "("]));
+    let texts = sites.flat_map(|at| source.texts(at + 4, source.close(at + 4)));
+    texts.map(|text| ("bad-value".to_owned(), text)).collect()
+}
+
+/// What managers refuse, with the word for it; the ledger's own refusals they hand on.
+fn by_managers() -> Vec<(String, String)> {
+    let wire = below("coconet/src/wire/manager.rs").remove(0);
+    let mut refused = Vec::new();
+    for source in below("manager/src") {
+        for at in (0..source.tokens.len()).filter(|at| source.has(*at, &["refuse", "("])) {
+            let end = source.close(at + 1);
+            let (word, rest) = match (&source.tokens[at + 2], &source.tokens[at + 5]) {
+                (Token::Text(word), _) => (word.clone(), at + 3),
+                (_, Token::Word(name)) => match wire.constant(name) {
+                    Some(word) => (word, at + 6),
+                    None => continue,
+                },
+                (_, _) => continue,
+            };
+            refused.extend(said(&source, rest, end).into_iter().map(|message| (word.clone(), message)));
+        }
+    }
+    // Of a copied state directory the daemon tells in words of its own.
+    refused.retain(|(word, _)| word != "cloned");
+    refused
 }
 
 /// One refusal of each sort.
@@ -192,20 +227,18 @@ fn what_the_daemon_can_report_is_told_with_its_hint_and_its_kind() {
     wordless.retain(|path| path != "src/fault.rs");
     assert_eq!(wordless, ["src/control.rs", "src/daemon/mod.rs"], "failures whose words cannot be found");
     let fault = sources.iter().find(|source| source.path == "src/fault.rs").unwrap();
-    let mut words = words(fault);
-    for (number, violation) in violations().into_iter().enumerate() {
-        let at = words.iter().position(|(word, ..)| word == violation.code()).expect("every word is known");
-        let (_, kind, hint) = &words[at];
-        let hint = Some(hint.clone());
-        tells(
-            if number == 0 { "the ledger" } else { "" },
-            &Reported { kind: *kind, message: violation.to_string(), hint },
-        );
-    }
-    words.retain(|(word, ..)| !violations().iter().any(|violation| violation.code() == word));
-    for (number, (word, kind, hint)) in words.into_iter().enumerate() {
-        let message = format!("{{what the manager says of {word}}}");
-        tells(if number == 0 { "managers" } else { "" }, &Reported { kind, message, hint: Some(hint) });
+    let words = words(fault);
+    let by_ledger = violations().into_iter().map(|one| (one.code().to_owned(), one.to_string())).collect();
+    let values = below("coconet/src/ledger").into_iter().flat_map(|source| values(&source)).collect();
+    for (who, refusals) in
+        [("the ledger", by_ledger), ("the ledger, of values", values), ("managers", by_managers())]
+    {
+        for (number, (word, message)) in refusals.into_iter().enumerate() {
+            let known = words.iter().find(|(known, ..)| *known == word);
+            let (_, kind, hint) = known.unwrap_or_else(|| panic!("{word} is not known to the daemon"));
+            let one = Reported { kind: *kind, message, hint: Some(hint.clone()) };
+            tells(if number == 0 { who } else { "" }, &one);
+        }
     }
     page.compare();
 }

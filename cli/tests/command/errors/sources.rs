@@ -155,11 +155,16 @@ impl Source {
             Token::Word(word)
                 if word.len() > 2 && word.chars().all(|c| c.is_ascii_uppercase() || c == '_') =>
             {
-                self.constants.get(word).cloned()
+                self.constant(word)
             }
             Token::Word(_) | Token::Mark(_) => None,
         };
         self.tokens[from..to].iter().filter_map(of).collect()
+    }
+
+    /// The text of a constant.
+    pub(crate) fn constant(&self, name: &str) -> Option<String> {
+        self.constants.get(name).cloned()
     }
 
     /// Whether these words and marks stand at `at`; a mark is a word of one letter here.
