@@ -143,12 +143,15 @@ async fn what_is_relayed_is_counted_for_both_nodes_and_told_to_whom_it_concerns(
         let told = node.usage().await;
         assert_eq!((told.used, told.whole, told.nodes.len(), told.days.len()), (0, false, 0, 0));
     }
-    let (_stream, _) = bell.registers(&[]).await;
-    let to_bell = gina.dials(bell.id()).await.unwrap();
-    gina.relays(home.house.address, to_bell, 50, 1);
-    let (of_gina, of_bell) = (gina.usage().await, bell.usage().await);
-    assert_eq!(of_gina.nodes, [NodeUsage { node: gina.id(), sent: 50, received: 0 }]);
-    assert_eq!(of_bell.nodes, [NodeUsage { node: bell.id(), sent: 0, received: 50 }]);
+    // A guest is not told where a node is that has nothing for it; the node may call.
+    let (_stream, _) = gina.registers(&[]).await;
+    let to_bell = Request::Dial { network: home.laptop.network(), node: bell.id(), relay: true };
+    assert_eq!(gina.is_refused(&to_bell).await, "no-such-node");
+    let to_gina = bell.dials(gina.id()).await.unwrap();
+    bell.relays(home.house.address, to_gina, 50, 1);
+    let (of_bell, of_gina) = (bell.usage().await, gina.usage().await);
+    assert_eq!(of_gina.nodes, [NodeUsage { node: gina.id(), sent: 0, received: 50 }]);
+    assert_eq!(of_bell.nodes, [NodeUsage { node: bell.id(), sent: 50, received: 0 }]);
     assert_eq!((of_gina.used, of_bell.used, home.laptop.usage().await.used), (50, 50, usage.used + 50));
     home.house.close().await;
 }

@@ -14,11 +14,14 @@ use coconet::control::{Facts, Tunnel, TunnelState};
 
 use crate::support::bytes::noise;
 use crate::support::net::{App, HOME, Net, free_port};
-use crate::support::targets::{assert_cut, echo, serve, serve_on};
+use crate::support::targets::{assert_cut, echo, serve};
 use crate::support::wait::{PATIENCE, is, until};
 
 /// Longest wait for a datagram on loopback before it is sent again, as every user of UDP does.
 const AGAIN: Duration = Duration::from_secs(2);
+
+/// Ports that are tried for one that is free for TCP and UDP.
+const PORTS_TRIED: usize = 32;
 
 /// The longest UDP payload over IPv4.
 const LONGEST: usize = 65_507;
@@ -73,9 +76,7 @@ fn a_datagram_longer_than_any_packet_comes_whole() {
 fn one_name_may_stand_for_tcp_and_udp() {
     let net = Net::new();
     let (camera, viewer) = net.pair();
-    let (udp_target, _callers) = udp_echo();
-    serve_on(&udp_target.to_string(), echo).unwrap();
-    camera.expose(&format!("tcp+udp://{udp_target}"), "dns");
+    camera.expose(&format!("tcp+udp://{}", echo_of_both()), "dns");
     let tunnel = viewer.ok(&["--json", "tunnel", "open", "dns"]);
     let tunnel: Tunnel = serde_json::from_str(&tunnel).unwrap();
     let address: SocketAddr = tunnel.listen.unwrap().parse().unwrap();
@@ -120,9 +121,8 @@ fn a_guest_exchanges_what_it_was_granted_until_it_is_revoked() {
     let (owner, gina) = (net.app("owner"), net.app("gina"));
     owner.create(HOME, &net.address);
     gina.join(&owner.invite(HOME, &["--user", "gina", "--role", "guest"]));
-    let (target, _callers) = udp_echo();
+    let target = echo_of_both();
     owner.expose(&format!("udp://{target}"), "game");
-    serve_on(&target.to_string(), echo).unwrap();
     owner.expose(&format!("tcp+udp://{target}"), "both");
     // What is not said is everything.
     owner.ok(&["network", "grant", HOME, "gina", "game"]);
@@ -231,6 +231,18 @@ fn udp_echo() -> (SocketAddr, mpsc::Receiver<SocketAddr>) {
     let (caller, callers) = mpsc::channel();
     echo_on(socket, caller);
     (address, callers)
+}
+
+/// An echo for TCP and UDP at one port: one that is free for both has to be found.
+fn echo_of_both() -> SocketAddr {
+    let (address, socket) = (0..PORTS_TRIED)
+        .find_map(|_| {
+            let address = serve(echo);
+            Some((address, UdpSocket::bind(address).ok()?))
+        })
+        .expect("no port is free for TCP and UDP");
+    echo_on(socket, mpsc::channel().0);
+    address
 }
 
 fn echo_on(socket: UdpSocket, caller: mpsc::Sender<SocketAddr>) {

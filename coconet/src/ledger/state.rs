@@ -356,12 +356,15 @@ impl State {
         })
     }
 
-    /// Whether `viewer` may know that `node` exists: guests see owners, admins, devices and themselves.
-    pub fn may_know(&self, viewer: NodeId, node: NodeId) -> bool {
-        let (Some(own), Some(known)) = (self.nodes.get(&viewer), self.nodes.get(&node)) else {
+    /// Whether `viewer` may hear where `node` is and when it was there: of every node, but for a guest, who hears it of
+    /// those of its own and of those that offer what it may use, in or out of its hours.
+    pub fn may_meet(&self, viewer: NodeId, node: NodeId) -> bool {
+        let (Some(own), Some(met)) = (self.nodes.get(&viewer), self.nodes.get(&node)) else {
             return false;
         };
-        self.guest(viewer).is_none() || self.guest(node).is_none() || own.user == known.user
+        let offers =
+            || self.resources.iter().any(|(name, offer)| offer.node == node && self.may_see(viewer, name));
+        self.guest(viewer).is_none() || own.user == met.user || offers()
     }
 
     /// The person `node` reads the ledger as: a guest, who sees only a part of it, or nobody in particular,

@@ -330,6 +330,20 @@ fn recovery_keys_and_second_apps_are_seen_as_their_people_are() {
 }
 
 #[test]
+fn a_guest_meets_its_own_nodes_and_those_that_offer_what_it_may_use() {
+    let mut w = house();
+    w.brings("eve-pc", own_app(), "eve-phone");
+    w.brings("laptop", device(), "shed");
+    let [eve, phone, cam, laptop, shed] =
+        ["eve-pc", "eve-phone", "cam", "laptop", "shed"].map(|node| w.id(node));
+    let state = w.ledger.state();
+    assert_eq!([phone, cam, laptop, shed].map(|node| state.may_meet(eve, node)), [true, true, false, false]);
+    assert!(state.may_meet(laptop, eve), "whoever is no guest meets everybody");
+    w.revokes("laptop", "eve", "door").unwrap();
+    assert!(!w.ledger.state().may_meet(eve, cam), "nothing is left that eve could use there");
+}
+
+#[test]
 fn an_owner_who_became_a_guest_leaves_a_device_that_sees_all_and_is_seen() {
     let mut w = house();
     w.brings("laptop", guest("olga"), "olga-pc");
@@ -341,8 +355,8 @@ fn an_owner_who_became_a_guest_leaves_a_device_that_sees_all_and_is_seen() {
     let [gate, olga, eve, fred] = ["gate", "olga-pc", "eve-pc", "fred-pc"].map(|node| w.id(node));
     let state = w.ledger.state();
     assert_eq!((state.guest(gate), state.guest(olga)), (None, Some(&name("olga"))));
-    assert!(state.may_know(eve, gate) && state.may_know(gate, eve), "the device lets eve in");
-    assert!(!state.may_know(eve, olga) && !state.may_know(eve, fred));
+    assert!(state.may_meet(eve, gate) && state.may_meet(gate, eve), "the device lets eve in");
+    assert!(!state.may_meet(eve, olga) && !state.may_meet(eve, fred));
     assert_eq!(w.read_by("eve").unwrap().state().access(eve, &name("gate"), w.now), Access::Until(None));
 }
 

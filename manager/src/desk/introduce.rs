@@ -81,7 +81,7 @@ impl<P: Presence> Desk<P> {
     pub(super) fn dial(&mut self, peer: &Peer, dial: Dial) -> Result<Answer, Response> {
         let Dial { network, node, relay } = dial;
         let (known, asker) = self.member(peer, network)?;
-        if asker == node || !known.state().may_know(asker, node) {
+        if asker == node || !known.state().may_meet(asker, node) {
             return Err(refuse("no-such-node", "no such node"));
         }
         let from = self.whereabouts(peer);
@@ -154,7 +154,7 @@ impl<P: Presence> Desk<P> {
     pub(super) fn list(&self, peer: &Peer, network: NetworkId) -> Result<Answer, Response> {
         let (known, asker) = self.member(peer, network)?;
         let state = known.state();
-        let seen = self.presence.list(network).into_iter().filter(|(node, _)| state.may_know(asker, *node));
+        let seen = self.presence.list(network).into_iter().filter(|(node, _)| state.may_meet(asker, *node));
         let online: Vec<(NodeId, u64)> = seen
             .filter_map(|(node, seen)| match seen {
                 LastSeen::Now => Some((node, 0)),
